@@ -1,0 +1,41 @@
+/*
+ * machine.h - the PC that vitrine runs: which device sits at which address. Owner (main loop) thread.
+ *
+ *   ports   0x020.. PIC, 0x040 PIT, 0x061 (in KVM) · 0x060/0x064 i8042 · 0x070/0x071 CMOS RTC
+ *           0x0f4 debug exit (a write of v ends the VM with code v) · 0x3f8 8250 (GSI 4)
+ *           0xcf8/0xcfc PCI · 0xcf9 reset
+ *   memory  0 .. 3 GiB RAM · 0xe0000000 .. 0xfebfffff PCI BARs · 0xfec00000 IOAPIC · 0xfee00000 LAPIC
+ *           4 GiB .. RAM that did not fit below
+ *   PCI     00:00.0 host bridge · 00:01.0 virtio-console (BARs assigned and decoding on at power-on)
+ */
+#ifndef DEVICES_MACHINE_H
+#define DEVICES_MACHINE_H
+#include <vmcore/vmcore.h>
+#include "devices/stream.h"
+
+#define MACHINE_PCI_MMIO_START 0xe0000000ull
+#define MACHINE_PCI_MMIO_END   0xfec00000ull
+#define MACHINE_PORT_DEBUG_EXIT 0xf4
+
+struct event_base;
+struct machine;
+
+struct machine_config {
+	uint16_t cols, rows; /* hvc0's size at start */
+	const char *kernel_path, *initrd_path, *cmdline; /* for messages; contents come as below */
+	const void *kernel, *initrd; /* file contents, mapped by the caller for the machine's life */
+	size_t kernel_size, initrd_size;
+};
+
+
+/** machine_new() - create every device and wire it to @vm; @base drives eventfds and timers. */
+int machine_new(struct vmc_vm *vm, struct event_base *base, const struct machine_config *cfg,
+	struct machine **out);
+/** machine_free() - before vmc_vm_free(); takes the eventfd handlers out of the event loop. */
+void machine_free(struct machine *m);
+/** machine_boot() - (again) load the kernel and point vCPU 0 at it; VM created or just reset. */
+int machine_boot(struct machine *m, struct vmc_boot_info *info);
+/** machine_stream() - 0: hvc0, 1: ttyS0; NULL beyond. */
+struct dev_stream *machine_stream(struct machine *m, unsigned index);
+
+#endif

@@ -1,0 +1,48 @@
+/*
+ * boot.h - bringing a guest kernel into memory and vCPU 0 to its entry.
+ *
+ * PVH: an ELF image with the XEN_ELFNOTE_PHYS32_ENTRY note (x86/HVM direct boot ABI, Xen 4.20 docs
+ * "pvh.pandoc"); 32-bit protected mode, paging off, ebx = struct hvm_start_info.
+ */
+#ifndef VMCORE_BOOT_H
+#define VMCORE_BOOT_H
+#include <vmcore/vm.h>
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct vmc_boot_range {
+	uint64_t gpa, size;
+	uint32_t type; /* e820: 1 RAM, 2 reserved, 3 ACPI */
+};
+
+struct vmc_boot_params {
+	const void *kernel; /* the whole file in memory; hostile until checked */
+	size_t kernel_size;
+	const void *initrd; /* may be NULL */
+	size_t initrd_size;
+	const char *cmdline;  /* may be NULL */
+	uint64_t rsdp_gpa;    /* 0: none */
+	const struct vmc_boot_range *reserved; /* beside RAM and the hole; may be NULL */
+	size_t nreserved;
+};
+
+struct vmc_boot_info {
+	uint64_t entry;		 /* gpa */
+	uint64_t low, high;	 /* where the image lies */
+	uint64_t initrd_gpa;
+	const char *protocol;	 /* "pvh" */
+};
+
+/**
+ * vmc_boot_load() - load the image, build start info, memory map and command line, set vCPU 0's
+ * registers. VM created or reset. Owner. Return: 0, -ENOEXEC with a message that says what is wrong with the file
+ * (truncated, segments overlap or leave RAM, no PVH note ...).
+ */
+VMC_API int vmc_boot_load(struct vmc_vm *vm, const struct vmc_boot_params *params,
+	struct vmc_boot_info *info);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,216 @@
+/*
+ * client.h - find, start, attach to and talk to running VMs: the control protocol's client side
+ * (docs/protocol.md), typed, so that no user of it needs to read JSON.
+ *
+ * No thread is made and nothing blocks unless the name ends in _wait: the caller polls the
+ * connection's descriptor in its own loop. One connection belongs to one thread.
+ */
+#ifndef VMCORE_CLIENT_H
+#define VMCORE_CLIENT_H
+
+#include <vmcore/vcpu.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define VMC_NAME_SIZE 64
+#define VMC_MSG_SIZE  512
+
+/* ---- where things are (paths.c) ---- */
+
+/** vmc_path_runtime() - $XDG_RUNTIME_DIR/vitrine, or /tmp/vitrine-UID; made 0700 and checked (owner, mode).
+ * The others: $XDG_STATE_HOME/vitrine, $XDG_CONFIG_HOME/vitrine. Return: 0 or -errno with @err. */
+VMC_API int vmc_path_runtime(char *out, size_t size, char *err, size_t err_size);
+VMC_API int vmc_path_state(char *out, size_t size, char *err, size_t err_size);
+VMC_API int vmc_path_config(char *out, size_t size, char *err, size_t err_size);
+/** vmc_path_console() - the console socket of a VM; @stream 0: console (hvc0), 1: console1 (ttyS0). */
+VMC_API int vmc_path_console(const char *vm, unsigned stream, char *out, size_t size);
+VMC_API int vmc_path_log(const char *vm, char *out, size_t size);
+VMC_API bool vmc_name_ok(const char *name);
+
+/* ---- which VMs there are (list.c) ---- */
+
+struct vmc_list_entry {
+	char name[VMC_NAME_SIZE];
+	bool running;  /* a vitrine-vm process holds it and answers */
+	bool defined;  /* there is a vms/NAME.cfg */
+	int32_t pid;   /* 0 when not running */
+	char config[256]; /* path of the definition, "" when none */
+};
+/** vmc_list() - running and defined VMs, by name; stale runtime folders are skipped. free() @out. */
+VMC_API int vmc_list(struct vmc_list_entry **out, size_t *count, char *err, size_t err_size);
+
+/* ---- starting one (spawn.c) ---- */
+
+struct vmc_spawn {
+	const char *vitrine_vm; /* program; NULL: beside the caller's executable, then libexecdir, then PATH */
+	const char *name;	/* required */
+	const char *const *argv; /* further vitrine-vm options, NULL-terminated; may be NULL */
+};
+/**
+ * vmc_spawn() - start vitrine-vm as a process of its own (setsid, stdio away) that outlives the caller.
+ * @fd: out; becomes readable when it is up or has failed, then call vmc_spawn_result().
+ */
+VMC_API int vmc_spawn(const struct vmc_spawn *spawn, int *fd, char *err, size_t err_size);
+/** vmc_spawn_result() - 0: it is up; -EAGAIN: not yet; else -errno with what vitrine-vm said. Closes @fd
+ * unless -EAGAIN. */
+VMC_API int vmc_spawn_result(int fd, char *err, size_t err_size);
+VMC_API int vmc_spawn_wait(const struct vmc_spawn *spawn, int timeout_ms, char *err, size_t err_size);
+
+/* ---- samples (sample.c) ---- */
+
+struct vmc_sample_cpu {
+	enum vmc_run_state state;
+	uint64_t cpu_ns; /* thread CPU time since start */
+	uint64_t exits[VMC_EXIT_REASONS];
+	bool has_regs;
+	struct vmc_regs regs;
+	struct vmc_sregs sregs;
+	uint8_t code[16]; /* instruction bytes at RIP, where readable */
+	uint32_t code_len;
+};
+
+struct vmc_sample_heat {
+	uint64_t start, size; /* gpa range the cells cover */
+	uint32_t cells;
+	uint64_t cell_pages;  /* 4 KiB pages a cell */
+	const uint8_t *heat;  /* 0: untouched since the last sample; 1..15: share of the cell's pages written; 16: not memory */
+	uint64_t dirty_pages; /* in the whole VM since the last sample */
+	uint64_t interval_us, harvest_us;
+};
+
+struct vmc_map_entry {
+	char kind[16]; /* "ram" "rom" "mmio" "pio" "hole" "irqchip" */
+	char name[48];
+	uint64_t start, size;
+	int32_t slot; /* -1: no memslot */
+	bool read_only, dirty_log;
+	int64_t resident; /* bytes held by the host, -1: not memory */
+	uint64_t accesses; /* mmio and pio: exits served */
+};
+
+/* One sample of a subscription; borrowed, valid during the callback. Absent parts are NULL / 0. */
+struct vmc_sample {
+	uint64_t seq;
+	uint64_t time_us; /* the VM process's monotonic clock */
+	enum vmc_state state;
+	uint64_t rss_bytes, process_cpu_us; /* of the VM process; 0 when not asked */
+	uint32_t ncpus;
+	const struct vmc_sample_cpu *cpus;
+	const struct vmc_sample_heat *heat;
+	uint32_t nmap;
+	const struct vmc_map_entry *map;
+};
+
+enum {
+	VMC_SUB_STATS = 1 << 0, /* state, CPU time, exits (cheap, no kick) */
+	VMC_SUB_REGS  = 1 << 1, /* registers: kicks every vCPU for each sample */
+	VMC_SUB_HEAT  = 1 << 2, /* dirty heat: switches dirty logging on */
+	VMC_SUB_MAP   = 1 << 3, /* memory map with residency */
+};
+struct vmc_subscription {
+	uint32_t topics;      /* 0: unsubscribe */
+	uint32_t interval_ms; /* 20..60000 */
+	uint64_t heat_start, heat_size; /* gpa range, page multiples; size 0: all of memory */
+	uint32_t heat_cells;  /* 1..65536 */
+};
+
+/* ---- replies ---- */
+
+struct vmc_snapshot_info {
+	char id[VMC_NAME_SIZE], parent[VMC_NAME_SIZE], name[VMC_NAME_SIZE];
+	int64_t time_s;	   /* when taken, UNIX time */
+	uint64_t ram_bytes, disk_bytes; /* RAM of the VM; what the snapshot takes on disk */
+	bool current;	   /* the VM's state descends from this one last */
+	char problem[128]; /* "": loadable; else what is wrong with it */
+};
+
+struct vmc_vm_info {
+	char name[VMC_NAME_SIZE];
+	enum vmc_state state;
+	char reason[VMC_MSG_SIZE]; /* why stopped or crashed */
+	int32_t pid;
+	uint32_t vcpus;
+	uint64_t ram_bytes;
+	char kernel[256], cmdline[512];
+	uint16_t cols, rows; /* hvc0's size */
+	uint64_t uptime_ms;
+	bool sandboxed;
+};
+
+/* ---- a connection (conn.c) ---- */
+
+struct vmc_conn;
+
+struct vmc_conn_ops {
+	void (*ready)(void *arg); /* greeted; commands may have been queued before */
+	void (*event)(void *arg, const char *name, const char *json_data); /* STOP RESUME SHUTDOWN RESET GUEST_PANICKED JOB_STATUS_CHANGE X_... */
+	void (*sample)(void *arg, const struct vmc_sample *sample);
+	void (*closed)(void *arg, const char *why); /* last call; vmc_conn_close() from here is fine */
+};
+
+/** vmc_conn_open() - connect to @vm's control socket and negotiate, without blocking. */
+VMC_API int vmc_conn_open(const char *vm, const struct vmc_conn_ops *ops, void *arg,
+	struct vmc_conn **out, char *err, size_t err_size);
+VMC_API void vmc_conn_close(struct vmc_conn *conn);
+/** vmc_conn_fd()/vmc_conn_poll_events() - poll this for these (POLLIN | POLLOUT). */
+VMC_API int vmc_conn_fd(const struct vmc_conn *conn);
+VMC_API short vmc_conn_poll_events(const struct vmc_conn *conn);
+/** vmc_conn_process() - read, write and call back; when poll says so. After closed() was called: -EPIPE. */
+VMC_API int vmc_conn_process(struct vmc_conn *conn);
+
+/**
+ * A reply: @rc 0 or -errno; @error the server's words when rc < 0; @json the "return" value as text.
+ * Called exactly once a command, with -ECONNRESET when the connection ends first.
+ */
+typedef void vmc_reply_fn(void *arg, int rc, const char *error, const char *json);
+
+/** vmc_conn_command() - any command; @args_json an object as text or NULL. @fn may be NULL. */
+VMC_API int vmc_conn_command(struct vmc_conn *conn, const char *command, const char *args_json,
+	vmc_reply_fn *fn, void *arg);
+VMC_API int vmc_conn_subscribe(struct vmc_conn *conn, const struct vmc_subscription *sub,
+	vmc_reply_fn *fn, void *arg);
+VMC_API int vmc_conn_resize(struct vmc_conn *conn, uint16_t cols, uint16_t rows);
+/** vmc_conn_read_memory() - guest memory, @len at most 64 KiB; unreadable bytes are told apart. */
+typedef void vmc_memory_fn(void *arg, int rc, const char *error, uint64_t gpa, const uint8_t *data,
+	size_t len);
+VMC_API int vmc_conn_read_memory(struct vmc_conn *conn, uint64_t gpa, size_t len, vmc_memory_fn *fn,
+	void *arg);
+
+/**
+ * Jobs: snapshot save, load, delete. @progress now and then, @done once (rc 0 or -errno, error text).
+ * Two of the same kind at once: the server refuses the second.
+ */
+struct vmc_job_ops {
+	void (*progress)(void *arg, uint64_t done, uint64_t total);
+	void (*done)(void *arg, int rc, const char *error);
+};
+VMC_API int vmc_conn_snapshot_save(struct vmc_conn *conn, const char *name, const struct vmc_job_ops *ops, void *arg);
+VMC_API int vmc_conn_snapshot_load(struct vmc_conn *conn, const char *id, const struct vmc_job_ops *ops, void *arg);
+VMC_API int vmc_conn_snapshot_delete(struct vmc_conn *conn, const char *id, const struct vmc_job_ops *ops, void *arg);
+
+/* Parsing of replies that came through vmc_conn_command(). Return: 0 or -EPROTO. */
+VMC_API int vmc_parse_vm_info(const char *json, struct vmc_vm_info *out);		  /* x-query-vm */
+VMC_API int vmc_parse_snapshots(const char *json, struct vmc_snapshot_info **out, size_t *n); /* snapshot-list; free() */
+VMC_API int vmc_parse_devices(const char *json, char **text_out); /* x-devices as readable lines; free() */
+
+/** vmc_command_wait() - connect, one command, reply, close: for scripts. @json_out malloc()ed, may be NULL.
+ * For the snapshot commands it waits for the job's end and calls @progress. */
+VMC_API int vmc_command_wait(const char *vm, const char *command, const char *args_json, int timeout_ms,
+	void (*progress)(void *arg, uint64_t done, uint64_t total), void *arg, char **json_out, char *err,
+	size_t err_size);
+
+/* ---- symbols of a guest kernel (symbols.c; libelf) ---- */
+
+struct vmc_symbols;
+/** vmc_symbols_open() - the function symbols of an ELF file. NULL: none readable. */
+VMC_API struct vmc_symbols *vmc_symbols_open(const char *path);
+VMC_API void vmc_symbols_close(struct vmc_symbols *syms);
+/** vmc_symbols_find() - "paint+0x2c" into @out. Return: 0, -ENOENT. */
+VMC_API int vmc_symbols_find(const struct vmc_symbols *syms, uint64_t addr, char *out, size_t size);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,32 @@
+# libvmcore: engine (KVM) and client (control protocol). The programs link the convenience
+# libraries, so that a build tree needs no wrapper scripts; libvmcore.so is for everybody else.
+noinst_LTLIBRARIES += libengine.la libclient.la
+lib_LTLIBRARIES += libvmcore.la
+
+libengine_la_SOURCES =
+libengine_la_CFLAGS = $(AM_CFLAGS) -fvisibility=hidden $(XXHASH_CFLAGS)
+
+libclient_la_SOURCES =
+libclient_la_CPPFLAGS = $(AM_CPPFLAGS) $(PATH_CPPFLAGS)
+libclient_la_CFLAGS = $(AM_CFLAGS) -fvisibility=hidden $(JANSSON_CFLAGS) $(ELF_CFLAGS)
+
+libvmcore_la_SOURCES =
+libvmcore_la_LIBADD = libengine.la libclient.la $(XXHASH_LIBS) $(JANSSON_LIBS) $(ELF_LIBS) -lpthread
+libvmcore_la_LDFLAGS = $(AM_LDFLAGS) -version-info 0:0:0 -no-undefined
+
+vmcoreincludedir = $(includedir)/vmcore
+vmcoreinclude_HEADERS = \
+	vmcore/include/vmcore/vmcore.h \
+	vmcore/include/vmcore/vm.h \
+	vmcore/include/vmcore/mem.h \
+	vmcore/include/vmcore/dirty.h \
+	vmcore/include/vmcore/bus.h \
+	vmcore/include/vmcore/irq.h \
+	vmcore/include/vmcore/vcpu.h \
+	vmcore/include/vmcore/device.h \
+	vmcore/include/vmcore/state.h \
+	vmcore/include/vmcore/boot.h \
+	vmcore/include/vmcore/client.h
+
+pkgconfigdir = $(libdir)/pkgconfig
+nodist_pkgconfig_DATA = vmcore/vmcore.pc
