@@ -17,5 +17,9 @@ include tests/tui.mk
 include tests/views.mk
 include tests/term.mk
 
+EXTRA_DIST += tests/unit/arrows.sh tests/unit/exports.sh tests/unit/distcheck.sh
+
+# distcheck's own check only builds the tests: the tree it comes from has run them.
 check-local: all
-	$(top_srcdir)/tests/run-all $(abs_top_builddir)
+	@if test -n "$(VITRINE_NESTED_CHECK)"; then $(MAKE) $(AM_MAKEFLAGS) check_programs; \
+	else $(top_srcdir)/tests/run-all $(abs_top_builddir); fi
