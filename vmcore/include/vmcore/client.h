@@ -20,10 +20,13 @@ extern "C" {
 /* ---- where things are (paths.c) ---- */
 
 /** vmc_path_runtime() - $XDG_RUNTIME_DIR/vitrine, or /tmp/vitrine-UID; made 0700 and checked (owner, mode).
- * The others: $XDG_STATE_HOME/vitrine, $XDG_CONFIG_HOME/vitrine. Return: 0 or -errno with @err. */
+ * The others: $XDG_STATE_HOME/vitrine (made), $XDG_CONFIG_HOME/vitrine (need not exist).
+ * Return: 0 or -errno with @err. */
 VMC_API int vmc_path_runtime(char *out, size_t size, char *err, size_t err_size);
 VMC_API int vmc_path_state(char *out, size_t size, char *err, size_t err_size);
 VMC_API int vmc_path_config(char *out, size_t size, char *err, size_t err_size);
+/** vmc_path_control() - the control socket of a VM. -ENAMETOOLONG: longer than a socket's path may be. */
+VMC_API int vmc_path_control(const char *vm, char *out, size_t size);
 /** vmc_path_console() - the console socket of a VM; @stream 0: console (hvc0), 1: console1 (ttyS0). */
 VMC_API int vmc_path_console(const char *vm, unsigned stream, char *out, size_t size);
 VMC_API int vmc_path_log(const char *vm, char *out, size_t size);

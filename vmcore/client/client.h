@@ -1,0 +1,11 @@
+/*
+ * client.h - what the files of vmcore/client share and nobody else sees.
+ */
+#ifndef VMCORE_CLIENT_CLIENT_H
+#define VMCORE_CLIENT_CLIENT_H
+#include <vmcore/client.h>
+
+/* Writes the message, returns @rc. */
+int client_fail(char *err, size_t err_size, int rc, const char *fmt, ...) VMC_PRINTF(4, 5);
+
+#endif
