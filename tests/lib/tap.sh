@@ -24,13 +24,14 @@ finish()  { printf '1..%d\n' "$tap_n"; exit "$tap_bad"; }
 tap_dir=$(mktemp -d "${TMPDIR:-/tmp}/vitrine-test.XXXXXX")
 export XDG_RUNTIME_DIR=$tap_dir/run XDG_STATE_HOME=$tap_dir/state XDG_CONFIG_HOME=$tap_dir/config
 mkdir -m 0700 "$XDG_RUNTIME_DIR" "$XDG_STATE_HOME" "$XDG_CONFIG_HOME"
+# Every process that was started with this script's folders ends with the script.
 tap_cleanup() {
-	local s
-	for s in "$XDG_RUNTIME_DIR"/vitrine/*/control; do
-		[ -S "$s" ] && printf '%s\n' '{"execute":"qmp_capabilities"}' '{"execute":"quit"}' |
-			timeout 2 socat - "UNIX-CONNECT:$s" >/dev/null 2>&1
+	local env pid
+	for env in /proc/[0-9]*/environ; do
+		pid=${env#/proc/}; pid=${pid%/environ}
+		[ "$pid" -ne $$ ] && [ "$pid" -ne "$BASHPID" ] &&
+			grep -qzF "XDG_RUNTIME_DIR=$tap_dir/" "$env" 2>/dev/null && kill -KILL "$pid" 2>/dev/null
 	done
-	pkill -KILL -f -- "$tap_dir/" 2>/dev/null
 	rm -rf "$tap_dir"
 }
 trap tap_cleanup EXIT
