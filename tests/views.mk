@@ -1,1 +1,7 @@
 # Tests, fuzz targets and benches of views.
+if HAVE_CMOCKA
+check_PROGRAMS += tests/unit/test_views_parse
+tests_unit_test_views_parse_SOURCES = tests/unit/test_views_parse.c
+tests_unit_test_views_parse_CFLAGS = $(AM_CFLAGS) $(UNIT_CFLAGS)
+tests_unit_test_views_parse_LDADD = libclient.la $(JANSSON_LIBS) $(ELF_LIBS) $(UNIT_LIBS)
+endif

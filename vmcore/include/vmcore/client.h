@@ -198,6 +198,36 @@ VMC_API int vmc_parse_vm_info(const char *json, struct vmc_vm_info *out);		  /* 
 VMC_API int vmc_parse_snapshots(const char *json, struct vmc_snapshot_info **out, size_t *n); /* snapshot-list; free() */
 VMC_API int vmc_parse_devices(const char *json, char **text_out); /* x-devices as readable lines; free() */
 
+/** vmc_parse_translate() - the reply of x-translate. */
+VMC_API int vmc_parse_translate(const char *json, uint64_t *gpa);
+/** vmc_parse_memory() - the reply of x-read-memory; @present is 1 where @data is a byte, 0 where it cannot be
+ * read. Both hold @max bytes; more in the reply is -EPROTO. */
+VMC_API int vmc_parse_memory(const char *json, uint64_t *gpa, uint8_t *data, uint8_t *present, size_t max,
+	size_t *len);
+
+#define VMC_DEVICE_DESC_QUEUES 8
+/* One device as x-devices tells it. */
+struct vmc_device_desc {
+	char id[32], model[32], where[16];
+	uint32_t virtio_type; /* virtio 1.2 section 5, 0: not a virtio device */
+	uint64_t offered, negotiated; /* feature bits */
+	uint8_t status;	      /* virtio 1.2 section 2.1 */
+	uint64_t address, length;
+	bool pio;
+	int32_t irq;	      /* -1: MSI only */
+	bool broken;
+	char note[96];
+	uint32_t nqueues;
+	struct {
+		bool ready;
+		uint16_t size, avail, used; /* the running indices */
+		uint64_t desc_address, avail_address, used_address;
+		uint64_t kicks, interrupts;
+	} queues[VMC_DEVICE_DESC_QUEUES];
+};
+/** vmc_parse_device_list() - x-devices, typed; free() @out. What is too long is cut, queues beyond 8 are left out. */
+VMC_API int vmc_parse_device_list(const char *json, struct vmc_device_desc **out, size_t *n);
+
 /** vmc_command_wait() - connect, one command, reply, close: for scripts. @json_out malloc()ed, may be NULL.
  * For the snapshot commands it waits for the job's end and calls @progress. */
 VMC_API int vmc_command_wait(const char *vm, const char *command, const char *args_json, int timeout_ms,
@@ -212,6 +242,8 @@ VMC_API struct vmc_symbols *vmc_symbols_open(const char *path);
 VMC_API void vmc_symbols_close(struct vmc_symbols *syms);
 /** vmc_symbols_find() - "paint+0x2c" into @out. Return: 0, -ENOENT. */
 VMC_API int vmc_symbols_find(const struct vmc_symbols *syms, uint64_t addr, char *out, size_t size);
+/** vmc_symbols_lookup() - the address of the symbol @name. Return: 0, -ENOENT. */
+VMC_API int vmc_symbols_lookup(const struct vmc_symbols *syms, const char *name, uint64_t *addr);
 
 #ifdef __cplusplus
 }
