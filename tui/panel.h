@@ -57,6 +57,24 @@ enum ui_role {
 	ROLE_COUNT
 };
 
+/*
+ * Keys as panels get them: a character is its Unicode value below 0x100; above it carries UI_KEY_CHAR, because
+ * ncurses' own codes (KEY_UP ...) begin there. Modifiers of special keys, and Alt of any key, are flags.
+ * raw_key() gets the same with is_code telling the two apart: characters come without UI_KEY_CHAR, Alt-x as
+ * ESC, then x; special keys as KEY_* | flags.
+ */
+enum {
+	UI_KEY_SHIFT = 1 << 22,
+	UI_KEY_CTRL  = 1 << 23,
+	UI_KEY_ALT   = 1 << 24,
+	UI_KEY_CHAR  = 1 << 25,
+	UI_KEY_MODS  = UI_KEY_SHIFT | UI_KEY_CTRL | UI_KEY_ALT,
+};
+#define UI_KEY_ESC 27
+#define UI_KEY_ENTER '\r' /* KEY_ENTER and '\n' arrive as this */
+#define UI_KEY_TAB '\t'
+#define UI_KEY_BACKSPACE 127 /* KEY_BACKSPACE and ^H arrive as this in CONTROL mode */
+
 enum panel_result {
 	PANEL_IGNORED, /* not for me: try the global keys */
 	PANEL_HANDLED, /* done, nothing to draw */
@@ -114,7 +132,8 @@ int ui_draw(struct panel *p, int y, int x, enum ui_role role, const char *fmt, .
 /** ui_draw_cell() - one character with colours of its own (0..255, -1: the theme's default; attrs A_BOLD...). */
 void ui_draw_cell(struct panel *p, int y, int x, const uint32_t *chars, int nchars, int width, int fg, int bg,
 	uint32_t attrs);
-/** ui_draw_half() - an upper half block: two roles in one character (heatmap). ASCII fallback: see ui_ascii(). */
+/** ui_draw_half() - an upper half block: two roles in one character (heatmap). Without UTF-8 or colours it
+ * draws the hotter of the two as a shade, so call it for heat roles only. */
 void ui_draw_half(struct panel *p, int y, int x, enum ui_role upper, enum ui_role lower, bool cursor);
 /** ui_draw_bar() - a bar of @w columns filled to @value of @max (eighth blocks; '#' in ASCII). */
 void ui_draw_bar(struct panel *p, int y, int x, int w, uint64_t value, uint64_t max, enum ui_role role);
@@ -147,10 +166,23 @@ const struct vmc_vm_info *ui_vm_info(const struct ui_vm *vm);
 struct vmc_symbols *ui_vm_symbols(struct ui_vm *vm); /* of its kernel; may be NULL */
 /** ui_open_panel() - show (or focus) the panel @name for @vm. */
 struct panel *ui_open_panel(struct ui *ui, struct ui_vm *vm, const char *name);
+/** ui_hex_address() - where ui_goto_hex() wants the hex view of @vm to be; *@seq changes with each call of it. */
+uint64_t ui_hex_address(const struct ui_vm *vm, unsigned *seq);
 /** ui_goto_hex() - show guest memory at @gpa in the hex view of @vm. */
 void ui_goto_hex(struct ui *ui, struct ui_vm *vm, uint64_t gpa);
 
-/* ---- every panel there is (panels.c) ---- */
+/* ---- every panel there is (panels.c); the names its commands, layouts and the config use ---- */
+extern const struct panel_ops panel_vms;       /* "vms"       VM list */
+extern const struct panel_ops panel_console;   /* "console"   hvc0 */
+extern const struct panel_ops panel_serial;    /* "serial"    ttyS0, the same code with stream 1 */
+extern const struct panel_ops panel_vcpu;      /* "vcpu" */
+extern const struct panel_ops panel_memmap;    /* "memmap" */
+extern const struct panel_ops panel_heat;      /* "heat" */
+extern const struct panel_ops panel_hex;       /* "hex" */
+extern const struct panel_ops panel_snapshots; /* "snapshots" */
+extern const struct panel_ops panel_log;       /* "log"       what the VM's process said */
+extern const struct panel_ops panel_messages;  /* "messages"  what the workstation said */
+extern const struct panel_ops panel_help;      /* "help" */
 extern const struct panel_ops *const panel_table[]; /* NULL-terminated */
 
 #endif
