@@ -6,7 +6,9 @@ lib_LTLIBRARIES += libvmcore.la
 libengine_la_SOURCES =
 libengine_la_CFLAGS = $(AM_CFLAGS) -fvisibility=hidden $(XXHASH_CFLAGS)
 
-libclient_la_SOURCES = vmcore/client/client.h vmcore/client/paths.c vmcore/client/parse_views.c
+libclient_la_SOURCES = vmcore/client/client.h vmcore/client/paths.c \
+	vmcore/client/list.c vmcore/client/spawn.c \
+	vmcore/client/parse_views.c
 libclient_la_CPPFLAGS = $(AM_CPPFLAGS) $(PATH_CPPFLAGS)
 libclient_la_CFLAGS = $(AM_CFLAGS) -fvisibility=hidden $(JANSSON_CFLAGS) $(ELF_CFLAGS)
 

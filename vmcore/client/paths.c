@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "vmcore/client/client.h"
@@ -25,6 +26,14 @@ int client_fail(char *err, size_t err_size, int rc, const char *fmt, ...)
 		va_end(ap);
 	}
 	return rc;
+}
+
+int64_t client_now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
 bool vmc_name_ok(const char *name)

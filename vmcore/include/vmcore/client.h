@@ -59,6 +59,8 @@ VMC_API int vmc_spawn(const struct vmc_spawn *spawn, int *fd, char *err, size_t 
 /** vmc_spawn_result() - 0: it is up; -EAGAIN: not yet; else -errno with what vitrine-vm said. Closes @fd
  * unless -EAGAIN. */
 VMC_API int vmc_spawn_result(int fd, char *err, size_t err_size);
+/** vmc_spawn_program() - where vitrine-vm is: what vmc_spawn() runs when not told. -ENOENT with @err. */
+VMC_API int vmc_spawn_program(char *out, size_t size, char *err, size_t err_size);
 VMC_API int vmc_spawn_wait(const struct vmc_spawn *spawn, int timeout_ms, char *err, size_t err_size);
 
 /* ---- samples (sample.c) ---- */
