@@ -4,4 +4,13 @@ check_PROGRAMS += tests/unit/test_views_parse
 tests_unit_test_views_parse_SOURCES = tests/unit/test_views_parse.c
 tests_unit_test_views_parse_CFLAGS = $(AM_CFLAGS) $(UNIT_CFLAGS)
 tests_unit_test_views_parse_LDADD = libclient.la $(JANSSON_LIBS) $(ELF_LIBS) $(UNIT_LIBS)
+check_PROGRAMS += tests/unit/test_views_decode
+tests_unit_test_views_decode_SOURCES = tests/unit/test_views_decode.c
+tests_unit_test_views_decode_CFLAGS = $(AM_CFLAGS) $(UNIT_CFLAGS)
+tests_unit_test_views_decode_LDADD = libviews.la $(UNIT_LIBS)
+
+check_PROGRAMS += tests/unit/test_views_heat
+tests_unit_test_views_heat_SOURCES = tests/unit/test_views_heat.c
+tests_unit_test_views_heat_CFLAGS = $(AM_CFLAGS) $(UNIT_CFLAGS)
+tests_unit_test_views_heat_LDADD = libviews.la $(UNIT_LIBS)
 endif

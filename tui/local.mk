@@ -1,1 +1,2 @@
 # tui
+include tui/views.mk

@@ -1,0 +1,12 @@
+# The views of one VM (vCPU, memory map, heatmap, hex, devices) and the pure helpers under them.
+noinst_LTLIBRARIES += libviews.la
+libviews_la_SOURCES = \
+	tui/panel.h tui/command.h \
+	tui/decode.h tui/decode.c \
+	tui/decode_virtio.h tui/decode_virtio.c \
+	tui/disasm.h tui/disasm.c \
+	tui/exits.h tui/exits.c \
+	tui/expr.h tui/expr.c \
+	tui/heat.h tui/heat.c
+libviews_la_CFLAGS = $(AM_CFLAGS)
+libviews_la_LIBADD = $(ZYDIS_LIBS)
