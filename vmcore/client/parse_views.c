@@ -7,77 +7,29 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-#include <vmcore/client.h>
 
-/* A number, or a string "0x..." / "123" (64-bit values travel as strings). */
-static bool get_u64(const json_t *obj, const char *key, uint64_t *out)
-{
-	const json_t *v = json_object_get(obj, key);
-	const char *s;
-	char *end;
-
-	if (json_is_integer(v) && json_integer_value(v) >= 0) {
-		*out = (uint64_t)json_integer_value(v);
-		return true;
-	}
-	s = json_string_value(v);
-	if (!s || *s < '0' || *s > '9')
-		return false;
-	errno = 0;
-	*out = strtoull(s, &end, 0);
-	return errno == 0 && *end == '\0';
-}
-
-static uint64_t opt_u64(const json_t *obj, const char *key, uint64_t max)
-{
-	uint64_t v = 0;
-
-	return get_u64(obj, key, &v) && v <= max ? v : 0;
-}
-
-static void opt_text(const json_t *obj, const char *key, char *out, size_t size)
-{
-	const char *s = json_string_value(json_object_get(obj, key));
-	size_t len = s ? strlen(s) : 0;
-
-	if (len >= size)
-		len = size - 1;
-	if (len)
-		memcpy(out, s, len);
-	out[len] = '\0';
-}
+#include "vmcore/client/client.h"
+#include "vmcore/client/json.h"
 
 int vmc_parse_translate(const char *json, uint64_t *gpa)
 {
 	json_t *root = json ? json_loads(json, 0, NULL) : NULL;
-	int rc = root && get_u64(root, "physical", gpa) ? 0 : -EPROTO;
+	int rc = root && json_get_u64(root, "physical", gpa) ? 0 : -EPROTO;
 
 	json_decref(root);
 	return rc;
 }
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
-static int parse_hex(const char *hex, uint8_t *data, uint8_t *present, size_t max, size_t *len)
+int parse_hex(const char *hex, uint8_t *data, uint8_t *present, size_t max, size_t *len)
 {
 	size_t n = strlen(hex) / 2;
 
 	if (strlen(hex) % 2 || n > max)
 		return -EPROTO;
 	for (size_t i = 0; i < n; i++) {
-		int hi = hex_digit(hex[2 * i]), lo = hex_digit(hex[2 * i + 1]);
+		int hi = json_hex_digit(hex[2 * i]), lo = json_hex_digit(hex[2 * i + 1]);
 
 		if (hex[2 * i] == '.' && hex[2 * i + 1] == '.')
 			hi = lo = 0, present[i] = 0;
@@ -97,7 +49,7 @@ int vmc_parse_memory(const char *json, uint64_t *gpa, uint8_t *data, uint8_t *pr
 	const char *hex = root ? json_string_value(json_object_get(root, "data")) : NULL;
 	int rc = -EPROTO;
 
-	if (hex && get_u64(root, "address", gpa))
+	if (hex && json_get_u64(root, "address", gpa))
 		rc = parse_hex(hex, data, present, max, len);
 	json_decref(root);
 	return rc;
@@ -113,14 +65,14 @@ static void parse_queues(const json_t *arr, struct vmc_device_desc *d)
 		const json_t *q = json_array_get(arr, i);
 
 		d->queues[i].ready = json_is_true(json_object_get(q, "ready"));
-		d->queues[i].size = (uint16_t)opt_u64(q, "size", UINT16_MAX);
-		d->queues[i].avail = (uint16_t)opt_u64(q, "avail", UINT16_MAX);
-		d->queues[i].used = (uint16_t)opt_u64(q, "used", UINT16_MAX);
-		d->queues[i].desc_address = opt_u64(q, "desc-address", UINT64_MAX);
-		d->queues[i].avail_address = opt_u64(q, "avail-address", UINT64_MAX);
-		d->queues[i].used_address = opt_u64(q, "used-address", UINT64_MAX);
-		d->queues[i].kicks = opt_u64(q, "kicks", UINT64_MAX);
-		d->queues[i].interrupts = opt_u64(q, "interrupts", UINT64_MAX);
+		d->queues[i].size = (uint16_t)json_opt_u64(q, "size", UINT16_MAX);
+		d->queues[i].avail = (uint16_t)json_opt_u64(q, "avail", UINT16_MAX);
+		d->queues[i].used = (uint16_t)json_opt_u64(q, "used", UINT16_MAX);
+		d->queues[i].desc_address = json_opt_u64(q, "desc-address", UINT64_MAX);
+		d->queues[i].avail_address = json_opt_u64(q, "avail-address", UINT64_MAX);
+		d->queues[i].used_address = json_opt_u64(q, "used-address", UINT64_MAX);
+		d->queues[i].kicks = json_opt_u64(q, "kicks", UINT64_MAX);
+		d->queues[i].interrupts = json_opt_u64(q, "interrupts", UINT64_MAX);
 	}
 	d->nqueues = (uint32_t)n;
 }
@@ -129,16 +81,16 @@ static void parse_device(const json_t *v, struct vmc_device_desc *d)
 {
 	const json_t *irq = json_object_get(v, "irq");
 
-	opt_text(v, "id", d->id, sizeof(d->id));
-	opt_text(v, "model", d->model, sizeof(d->model));
-	opt_text(v, "where", d->where, sizeof(d->where));
-	opt_text(v, "note", d->note, sizeof(d->note));
-	d->virtio_type = (uint32_t)opt_u64(v, "type", UINT32_MAX);
-	d->offered = opt_u64(v, "features-offered", UINT64_MAX);
-	d->negotiated = opt_u64(v, "features-negotiated", UINT64_MAX);
-	d->status = (uint8_t)opt_u64(v, "status", UINT8_MAX);
-	d->address = opt_u64(v, "address", UINT64_MAX);
-	d->length = opt_u64(v, "length", UINT64_MAX);
+	json_opt_text(v, "id", d->id, sizeof(d->id));
+	json_opt_text(v, "model", d->model, sizeof(d->model));
+	json_opt_text(v, "where", d->where, sizeof(d->where));
+	json_opt_text(v, "note", d->note, sizeof(d->note));
+	d->virtio_type = (uint32_t)json_opt_u64(v, "type", UINT32_MAX);
+	d->offered = json_opt_u64(v, "features-offered", UINT64_MAX);
+	d->negotiated = json_opt_u64(v, "features-negotiated", UINT64_MAX);
+	d->status = (uint8_t)json_opt_u64(v, "status", UINT8_MAX);
+	d->address = json_opt_u64(v, "address", UINT64_MAX);
+	d->length = json_opt_u64(v, "length", UINT64_MAX);
 	d->pio = json_is_true(json_object_get(v, "pio"));
 	d->broken = json_is_true(json_object_get(v, "broken"));
 	d->irq = json_is_integer(irq) && json_integer_value(irq) >= 0 && json_integer_value(irq) <= INT32_MAX

@@ -177,9 +177,9 @@ VMC_API int vmc_conn_command(struct vmc_conn *conn, const char *command, const c
 VMC_API int vmc_conn_subscribe(struct vmc_conn *conn, const struct vmc_subscription *sub,
 	vmc_reply_fn *fn, void *arg);
 VMC_API int vmc_conn_resize(struct vmc_conn *conn, uint16_t cols, uint16_t rows);
-/** vmc_conn_read_memory() - guest memory, @len at most 64 KiB; unreadable bytes are told apart. */
+/** vmc_conn_read_memory() - guest memory, @len at most 64 KiB; present[i] is 0 where byte i cannot be read. */
 typedef void vmc_memory_fn(void *arg, int rc, const char *error, uint64_t gpa, const uint8_t *data,
-	size_t len);
+	const uint8_t *present, size_t len);
 VMC_API int vmc_conn_read_memory(struct vmc_conn *conn, uint64_t gpa, size_t len, vmc_memory_fn *fn,
 	void *arg);
 
@@ -199,6 +199,8 @@ VMC_API int vmc_conn_snapshot_delete(struct vmc_conn *conn, const char *id, cons
 VMC_API int vmc_parse_vm_info(const char *json, struct vmc_vm_info *out);		  /* x-query-vm */
 VMC_API int vmc_parse_snapshots(const char *json, struct vmc_snapshot_info **out, size_t *n); /* snapshot-list; free() */
 VMC_API int vmc_parse_devices(const char *json, char **text_out); /* x-devices as readable lines; free() */
+VMC_API int vmc_parse_registers(const char *json, struct vmc_sample_cpu *out); /* x-registers, x-step */
+VMC_API int vmc_parse_memory_map(const char *json, struct vmc_map_entry **out, size_t *n); /* x-memory-map; free() */
 
 /** vmc_parse_translate() - the reply of x-translate. */
 VMC_API int vmc_parse_translate(const char *json, uint64_t *gpa);
