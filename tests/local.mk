@@ -4,7 +4,7 @@ noinst_LTLIBRARIES += libtest.la
 libtest_la_SOURCES = tests/lib/tap.c tests/lib/tap.h
 EXTRA_DIST += tests/run-all tests/lib/tap.sh tests/fuzz/run
 
-check_programs: $(check_PROGRAMS)
+check_programs: $(check_PROGRAMS) $(check_DATA)
 .PHONY: check_programs
 
 
@@ -16,6 +16,7 @@ include tests/client.mk
 include tests/tui.mk
 include tests/views.mk
 include tests/term.mk
+include tests/bench.mk
 
 EXTRA_DIST += tests/unit/arrows.sh tests/unit/exports.sh tests/unit/distcheck.sh
 
