@@ -1,5 +1,8 @@
 # Tests, fuzz targets and benches of views.
 if HAVE_CMOCKA
+# The views draw into a grid of characters: no terminal, no VM.
+noinst_LTLIBRARIES += libfakeui.la
+libfakeui_la_SOURCES = tests/lib/fakeui.h tests/lib/fakeui.c
 check_PROGRAMS += tests/unit/test_views_parse
 tests_unit_test_views_parse_SOURCES = tests/unit/test_views_parse.c
 tests_unit_test_views_parse_CFLAGS = $(AM_CFLAGS) $(UNIT_CFLAGS)
@@ -13,4 +16,9 @@ check_PROGRAMS += tests/unit/test_views_heat
 tests_unit_test_views_heat_SOURCES = tests/unit/test_views_heat.c
 tests_unit_test_views_heat_CFLAGS = $(AM_CFLAGS) $(UNIT_CFLAGS)
 tests_unit_test_views_heat_LDADD = libviews.la $(UNIT_LIBS)
+
+check_PROGRAMS += tests/unit/test_views_vcpu
+tests_unit_test_views_vcpu_SOURCES = tests/unit/test_views_vcpu.c
+tests_unit_test_views_vcpu_CFLAGS = $(AM_CFLAGS) $(NCURSES_CFLAGS) $(UNIT_CFLAGS)
+tests_unit_test_views_vcpu_LDADD = libviews.la libfakeui.la libclient.la $(JANSSON_LIBS) $(ELF_LIBS) $(UNIT_LIBS)
 endif

@@ -11,6 +11,19 @@
 #define RESORT_US 2000000
 #define CLEARLY	  1.25 /* this much busier to move up */
 
+const char *exit_reason_name(enum vmc_exit_reason reason)
+{
+	static const char *const names[] = {
+		[VMC_EXIT_IO_IN] = "io-in", [VMC_EXIT_IO_OUT] = "io-out", [VMC_EXIT_MMIO_READ] = "mmio-read",
+		[VMC_EXIT_MMIO_WRITE] = "mmio-write", [VMC_EXIT_HYPERCALL] = "hypercall",
+		[VMC_EXIT_HALT] = "halt", [VMC_EXIT_SHUTDOWN] = "shutdown", [VMC_EXIT_RESET] = "reset",
+		[VMC_EXIT_DEBUG] = "debug", [VMC_EXIT_INTR] = "intr", [VMC_EXIT_DIRTY_RING] = "dirty-ring",
+		[VMC_EXIT_ERROR] = "error",
+	};
+
+	return (unsigned)reason < VMC_EXIT_REASONS ? names[reason] : "?";
+}
+
 static void begin(struct exit_rates *r, uint64_t time_us, uint64_t cpu_ns, const uint64_t *exits)
 {
 	memset(r, 0, sizeof(*r));

@@ -179,6 +179,7 @@ extern const struct panel_ops panel_vcpu;      /* "vcpu" */
 extern const struct panel_ops panel_memmap;    /* "memmap" */
 extern const struct panel_ops panel_heat;      /* "heat" */
 extern const struct panel_ops panel_hex;       /* "hex" */
+extern const struct panel_ops panel_devices;   /* "devices"   virtio queues and features */
 extern const struct panel_ops panel_snapshots; /* "snapshots" */
 extern const struct panel_ops panel_log;       /* "log"       what the VM's process said */
 extern const struct panel_ops panel_messages;  /* "messages"  what the workstation said */

@@ -7,6 +7,8 @@ libviews_la_SOURCES = \
 	tui/disasm.h tui/disasm.c \
 	tui/exits.h tui/exits.c \
 	tui/expr.h tui/expr.c \
-	tui/heat.h tui/heat.c
-libviews_la_CFLAGS = $(AM_CFLAGS)
+	tui/heat.h tui/heat.c \
+	tui/view.h tui/view.c \
+	tui/view_vcpu.h tui/view_vcpu.c tui/vcpu_draw.c
+libviews_la_CFLAGS = $(AM_CFLAGS) $(NCURSES_CFLAGS)
 libviews_la_LIBADD = $(ZYDIS_LIBS)
