@@ -9,7 +9,7 @@
 #include "tui/disasm.h"
 #include "tui/view_vcpu.h"
 
-#define TWO_COLUMNS 66	/* from this width on */
+#define TWO_COLUMNS 74	/* from this width on */
 #define REG_WIDTH   20	/* "rax 0123456789abcdef" */
 #define GAP	    2
 
