@@ -1,0 +1,105 @@
+/*
+ * machine.c - the PC: the explicit list of what there is and where it sits (machine.h has the map).
+ *
+ * Thread: owner (main loop). reset_request() comes from a vCPU thread.
+ */
+#include "devices/machine.h"
+#include "devices/models.h"
+#include "devices/pci.h"
+#include "devices/virtio_pci.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum {
+	COM1_PORT = 0x3f8,
+	COM1_GSI = 4,
+	CONSOLE_SLOT = 1,
+	CONSOLE_INTX_GSI = 10, /* PIC and IOAPIC can both have it */
+};
+
+struct machine {
+	struct vmc_vm *vm;
+	struct machine_config cfg;
+	struct pci_bus *pci;
+	struct virtio_pci *console;
+	struct uart8250 *com1;
+	struct rtc *rtc;
+	struct dev_stream *stream[2];
+};
+
+static void reset_request(void *arg)
+{
+	vmc_vm_request(arg, VMC_EVENT_RESET, 0);
+}
+
+static int add_console(struct machine *m, struct event_base *base)
+{
+	struct vdev *v;
+	int rc;
+
+	rc = virtio_console_new(m->vm, "hvc0", m->cfg.cols, m->cfg.rows, &v, &m->stream[0]);
+	if (rc < 0)
+		return rc;
+	rc = virtio_pci_new(v, base, m->pci, CONSOLE_SLOT, CONSOLE_INTX_GSI, "virtio-console0", &m->console);
+	if (rc < 0)
+		v->ops->destroy(v);
+	return rc;
+}
+
+int machine_new(struct vmc_vm *vm, struct event_base *base, const struct machine_config *cfg,
+	struct machine **out)
+{
+	struct machine *m = calloc(1, sizeof(*m));
+	int rc;
+
+	if (!m)
+		return vmc_fail(vm, -ENOMEM, "no memory for the machine");
+	m->vm = vm;
+	m->cfg = *cfg;
+	if ((rc = rtc_new(vm, base, &m->rtc)) < 0 ||
+		(rc = i8042_new(vm)) < 0 ||
+		(rc = debug_exit_new(vm, MACHINE_PORT_DEBUG_EXIT)) < 0 ||
+		(rc = uart8250_new(vm, base, COM1_PORT, COM1_GSI, "com1", "ttyS0", &m->com1, &m->stream[1])) < 0 ||
+		(rc = pci_bus_new(vm, reset_request, vm, &m->pci)) < 0 ||
+		(rc = add_console(m, base)) < 0) {
+		machine_free(m);
+		return rc;
+	}
+	*out = m;
+	return 0;
+}
+
+/* The devices themselves belong to the VM; here they only leave the event loop. */
+void machine_free(struct machine *m)
+{
+	if (!m)
+		return;
+	if (m->console)
+		virtio_pci_detach(m->console);
+	if (m->com1)
+		uart8250_detach(m->com1);
+	if (m->rtc)
+		rtc_detach(m->rtc);
+	free(m);
+}
+
+int machine_boot(struct machine *m, struct vmc_boot_info *info)
+{
+	const struct vmc_boot_params params = {
+		.kernel = m->cfg.kernel,
+		.kernel_size = m->cfg.kernel_size,
+		.initrd = m->cfg.initrd,
+		.initrd_size = m->cfg.initrd_size,
+		.cmdline = m->cfg.cmdline,
+	};
+
+	if (!params.kernel)
+		return vmc_fail(m->vm, -ENOEXEC, "no kernel given: nothing to boot");
+	return vmc_boot_load(m->vm, &params, info);
+}
+
+struct dev_stream *machine_stream(struct machine *m, unsigned index)
+{
+	return index < 2 ? m->stream[index] : NULL;
+}

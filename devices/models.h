@@ -1,0 +1,33 @@
+/*
+ * models.h - the device models that machine.c puts together. Owner thread; each is freed with its VM.
+ * A model that stays in the event loop has a _detach(), to be called before the loop goes.
+ */
+#ifndef DEVICES_MODELS_H
+#define DEVICES_MODELS_H
+#include "devices/stream.h"
+#include "devices/virtio.h"
+
+struct event_base;
+
+/** virtio_console_new() - virtio 1.2 §5.3; the vdev goes to a transport. @stream: borrowed, lives as long as it. */
+int virtio_console_new(struct vmc_vm *vm, const char *stream_name, uint16_t cols, uint16_t rows,
+	struct vdev **out, struct dev_stream **stream);
+
+struct uart8250;
+/** uart8250_new() - a 16550A at @port with its line on @gsi, added to @vm as @id. */
+int uart8250_new(struct vmc_vm *vm, struct event_base *base, uint16_t port, uint32_t gsi, const char *id,
+	const char *stream_name, struct uart8250 **out, struct dev_stream **stream);
+void uart8250_detach(struct uart8250 *u);
+
+struct rtc;
+/** rtc_new() - CMOS clock and memory at 0x70/0x71, GSI 8. */
+int rtc_new(struct vmc_vm *vm, struct event_base *base, struct rtc **out);
+void rtc_detach(struct rtc *r);
+
+/** i8042_new() - keyboard controller without a keyboard at 0x60/0x64, GSI 1. */
+int i8042_new(struct vmc_vm *vm);
+
+/** debug_exit_new() - a write of v to @port ends the VM with code v. */
+int debug_exit_new(struct vmc_vm *vm, uint16_t port);
+
+#endif
