@@ -1,9 +1,9 @@
 # Benches: built with the tests, run by tests/bench/run, never part of pass or fail.
-check_PROGRAMS += tests/bench/bare tests/bench/bench_start
+check_PROGRAMS += tests/bench/bare tests/bench/bench_start tests/bench/bench_engine
 tests_bench_bare_SOURCES = tests/bench/bare.c
 tests_bench_bench_start_SOURCES = tests/bench/bench_start.c
 
-EXTRA_DIST += tests/bench/run tests/bench/first.S
+EXTRA_DIST += tests/bench/run tests/bench/first.S tests/bench/bench_idle.sh
 check_DATA = tests/bench/first.elf tests/bench/exit.elf
 CLEANFILES += $(check_DATA)
 BENCH_GUEST = $(CC) -m64 -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noseparate-code -Wl,-Ttext-segment=0x100000
@@ -11,3 +11,5 @@ tests/bench/first.elf: tests/bench/first.S
 	$(AM_V_GEN)$(MKDIR_P) tests/bench && $(BENCH_GUEST) -o $@ $(top_srcdir)/tests/bench/first.S
 tests/bench/exit.elf: tests/bench/first.S
 	$(AM_V_GEN)$(MKDIR_P) tests/bench && $(BENCH_GUEST) -DEXIT -o $@ $(top_srcdir)/tests/bench/first.S
+tests_bench_bench_engine_SOURCES = tests/bench/bench_engine.c
+tests_bench_bench_engine_LDADD = libengine.la $(XXHASH_LIBS) -lpthread
