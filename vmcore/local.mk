@@ -3,7 +3,32 @@
 noinst_LTLIBRARIES += libengine.la libclient.la
 lib_LTLIBRARIES += libvmcore.la
 
-libengine_la_SOURCES =
+libengine_la_SOURCES = \
+	vmcore/engine/boot.c \
+	vmcore/engine/buf.c \
+	vmcore/engine/bus.c \
+	vmcore/engine/cpuid.c \
+	vmcore/engine/crash.c \
+	vmcore/engine/device.c \
+	vmcore/engine/dirty.c \
+	vmcore/engine/elf.c \
+	vmcore/engine/elf.h \
+	vmcore/engine/error.c \
+	vmcore/engine/exit.c \
+	vmcore/engine/internal.h \
+	vmcore/engine/irq.c \
+	vmcore/engine/kvm.c \
+	vmcore/engine/kvm.h \
+	vmcore/engine/manual.c \
+	vmcore/engine/mem.c \
+	vmcore/engine/memfile.c \
+	vmcore/engine/regs.c \
+	vmcore/engine/run.c \
+	vmcore/engine/state.c \
+	vmcore/engine/state_vcpu.c \
+	vmcore/engine/state_vm.c \
+	vmcore/engine/vcpu.c \
+	vmcore/engine/vm.c
 libengine_la_CFLAGS = $(AM_CFLAGS) -fvisibility=hidden $(XXHASH_CFLAGS)
 
 libclient_la_SOURCES = vmcore/client/client.h vmcore/client/paths.c \

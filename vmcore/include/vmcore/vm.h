@@ -47,6 +47,7 @@ struct vmc_config {
 	bool managed;		      /* the library runs vCPU threads */
 	uint32_t dirty_ring_entries;  /* 0: dirty bitmap; else a power of two: KVM's dirty ring */
 	const char *kvm_path;	      /* NULL: /dev/kvm */
+	bool no_irqchip;	      /* manual mode only: no PIC, IOAPIC, LAPIC, PIT; HLT becomes an exit */
 };
 
 /* What the owner must act on; taken with vmc_vm_event(). */
@@ -91,6 +92,13 @@ VMC_API bool vmc_vm_is_managed_execution(const struct vmc_vm *vm);
 VMC_API const char *vmc_error(const struct vmc_vm *vm);
 /** vmc_fail() - set the message (printf) and return @rc: for devices and callers. Any thread. */
 VMC_API int vmc_fail(struct vmc_vm *vm, int rc, const char *fmt, ...) VMC_PRINTF(3, 4);
+
+/*
+ * Signals: a vCPU is called out of KVM_RUN with SIGRTMIN + 1, sent to its thread. The library's threads
+ * block every signal; that one is let through by KVM during KVM_RUN only and taken off the thread's queue
+ * afterwards, so no handler exists or is needed, and the program's own signals never interrupt a vCPU
+ * thread. In manual mode vmc_vcpu_run() blocks it in the calling thread for as long as it runs.
+ */
 
 /**
  * vmc_vm_start() - created -> running (managed mode only). Owner.
