@@ -5,33 +5,33 @@ guestvmsdir = $(guestsdir)/vms
 dist_guestvms_DATA = guests/vms/shell.cfg
 CLEANFILES += $(guests_DATA) guests/*.o guests/rt/*.o
 
-GUEST_HEADERS = guests/rt/rt.h guests/rt/kernel.h guests/rt/layout.h guests/rt/line.h \
+guest_h = guests/rt/rt.h guests/rt/kernel.h guests/rt/layout.h guests/rt/line.h \
 	guests/rt/screen.h guests/shell.h
-GUEST_RT = guests/rt/start.o guests/rt/k_main.o guests/rt/k_trap.o guests/rt/k_apic.o \
+guest_rt = guests/rt/start.o guests/rt/k_main.o guests/rt/k_trap.o guests/rt/k_apic.o \
 	guests/rt/k_time.o guests/rt/k_paging.o guests/rt/k_pci.o guests/rt/k_virtio.o \
 	guests/rt/k_serial.o guests/rt/k_console.o guests/rt/k_smp.o guests/rt/machine.o \
 	guests/rt/time.o guests/rt/console.o guests/rt/keys.o guests/rt/line.o guests/rt/screen.o \
 	guests/rt/text.o
-GUEST_shell = guests/shell.o guests/shell_mem.o guests/shell_cpu.o guests/shell_exit.o \
+guest_shell = guests/shell.o guests/shell_mem.o guests/shell_cpu.o guests/shell_exit.o \
 	guests/shell_fault.o
-GUEST_OBJECTS = $(GUEST_RT) $(GUEST_shell)
-GUEST_SOURCES = guests/rt/start.S $(patsubst %.o,%.c,$(filter-out guests/rt/start.o,$(GUEST_OBJECTS)))
-EXTRA_DIST += $(GUEST_HEADERS) $(GUEST_SOURCES) guests/guest.ld guests/README.md
+guest_o = $(guest_rt) $(guest_shell)
+guest_c = guests/rt/start.S $(patsubst %.o,%.c,$(filter-out guests/rt/start.o,$(guest_o)))
+EXTRA_DIST += $(guest_h) $(guest_c) guests/guest.ld guests/README.md
 
 # No SSE or x87: a kernel emulated by KVM may not have them. No red zone: interrupts use the stack.
-GUEST_CFLAGS = -std=gnu11 -O2 -g $(WARN_CFLAGS) -ffreestanding -fno-builtin -fno-pic -fno-pie \
+guest_ccflags = -std=gnu11 -O2 -g $(WARN_CFLAGS) -ffreestanding -fno-builtin -fno-pic -fno-pie \
 	-fno-stack-protector -fno-asynchronous-unwind-tables -fno-strict-aliasing -fcf-protection=none \
 	-mcmodel=small -mno-red-zone -mgeneral-regs-only -I$(srcdir)/guests/rt -I$(srcdir)/guests
-GUEST_LDFLAGS = -nostdlib -static -Wl,-T,$(srcdir)/guests/guest.ld -Wl,--build-id=none \
+guest_ldopts = -nostdlib -static -Wl,-T,$(srcdir)/guests/guest.ld -Wl,--build-id=none \
 	-Wl,-z,noexecstack -Wl,-z,max-page-size=4096
 
-$(GUEST_OBJECTS): $(GUEST_HEADERS) guests/local.mk
-$(filter-out guests/rt/start.o,$(GUEST_OBJECTS)): %.o: %.c
+$(guest_o): $(guest_h) guests/local.mk
+$(filter-out guests/rt/start.o,$(guest_o)): %.o: %.c
 	@$(MKDIR_P) $(@D)
-	$(AM_V_CC)$(CC) $(GUEST_CFLAGS) -c $< -o $@
+	$(AM_V_CC)$(CC) $(guest_ccflags) -c $< -o $@
 guests/rt/start.o: guests/rt/start.S
 	@$(MKDIR_P) $(@D)
-	$(AM_V_CPPAS)$(CC) $(GUEST_CFLAGS) -c $< -o $@
-guests/shell.elf: $(GUEST_shell)
-$(guests_DATA): $(GUEST_RT) guests/guest.ld
-	$(AM_V_CCLD)$(CC) $(GUEST_LDFLAGS) $(filter %.o,$^) -o $@
+	$(AM_V_CPPAS)$(CC) $(guest_ccflags) -c $< -o $@
+guests/shell.elf: $(guest_shell)
+$(guests_DATA): $(guest_rt) guests/guest.ld
+	$(AM_V_CCLD)$(CC) $(guest_ldopts) $(filter %.o,$^) -o $@
