@@ -26,4 +26,9 @@ check_PROGRAMS += tests/unit/test_views_heatmap
 tests_unit_test_views_heatmap_SOURCES = tests/unit/test_views_heatmap.c
 tests_unit_test_views_heatmap_CFLAGS = $(AM_CFLAGS) $(NCURSES_CFLAGS) $(UNIT_CFLAGS)
 tests_unit_test_views_heatmap_LDADD = libviews.la libfakeui.la libclient.la $(JANSSON_LIBS) $(ELF_LIBS) $(UNIT_LIBS)
+
+check_PROGRAMS += tests/unit/test_views_memmap
+tests_unit_test_views_memmap_SOURCES = tests/unit/test_views_memmap.c
+tests_unit_test_views_memmap_CFLAGS = $(AM_CFLAGS) $(NCURSES_CFLAGS) $(UNIT_CFLAGS)
+tests_unit_test_views_memmap_LDADD = libviews.la libfakeui.la libclient.la $(JANSSON_LIBS) $(ELF_LIBS) $(UNIT_LIBS)
 endif

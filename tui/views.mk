@@ -10,6 +10,7 @@ libviews_la_SOURCES = \
 	tui/heat.h tui/heat.c \
 	tui/view.h tui/view.c \
 	tui/view_vcpu.h tui/view_vcpu.c tui/vcpu_draw.c \
-	tui/view_heat.h tui/view_heat.c tui/heat_draw.c
+	tui/view_heat.h tui/view_heat.c tui/heat_draw.c \
+	tui/view_memmap.c
 libviews_la_CFLAGS = $(AM_CFLAGS) $(NCURSES_CFLAGS)
 libviews_la_LIBADD = $(ZYDIS_LIBS)
