@@ -172,15 +172,18 @@ static void kbd_describe(void *dev, struct vmc_device_info *info)
 	info->irq = GSI;
 }
 
-static void kbd_reset(void *dev)
+static void power_on(struct i8042 *k)
 {
-	struct i8042 *k = dev;
-
 	k->status = ST_KEYLOCK | ST_SYS;
 	k->ctr = CTR_SYS | CTR_KBD_OFF | CTR_AUX_OFF;
 	k->out_port = OUT_NOT_RESET | OUT_A20;
 	k->data = k->command = 0;
-	update_line(k);
+}
+
+static void kbd_reset(void *dev)
+{
+	power_on(dev);
+	update_line(dev);
 }
 
 static void kbd_resume(void *dev)
@@ -239,7 +242,7 @@ int i8042_new(struct vmc_vm *vm)
 	if (!k)
 		return vmc_fail(vm, -ENOMEM, "no memory for the keyboard controller");
 	k->vm = vm;
-	kbd_reset(k);
+	power_on(k);
 	rc = vmc_bus_add(vm, VMC_BUS_PIO, PORT_DATA, 1, &data_ops, k, "i8042 data");
 	if (rc < 0)
 		goto err_free;
