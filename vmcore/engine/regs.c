@@ -71,14 +71,17 @@ static int get_sregs(struct vmc_vcpu *vcpu, void *arg)
 
 	if (rc < 0)
 		return rc;
+	memset(out, 0, sizeof(*out)); /* callers compare samples */
 #define X(f) segment_out(&out->f, &k.f);
 	FOR_SEGMENTS(X)
 #undef X
 #define X(f) out->f = k.f;
 	FOR_CONTROL(X)
 #undef X
-	out->gdt = (struct vmc_table){ k.gdt.base, k.gdt.limit };
-	out->idt = (struct vmc_table){ k.idt.base, k.idt.limit };
+	out->gdt.base = k.gdt.base;
+	out->gdt.limit = k.gdt.limit;
+	out->idt.base = k.idt.base;
+	out->idt.limit = k.idt.limit;
 	return 0;
 }
 

@@ -185,6 +185,23 @@ static void do_jobs(struct vmc_vcpu *vcpu)
 	}
 }
 
+/*
+ * KVM does not always stop after a stepped instruction that left for I/O (its emulator leaves that out for
+ * port writes): with the answer taken in, the instruction is over, and so is the step. Run lock held,
+ * but for the middle.
+ */
+static void end_io_step(struct vmc_vcpu *vcpu)
+{
+	pthread_mutex_unlock(&vcpu->vm->run_lock);
+	vcpu_finish_io(vcpu);
+	pthread_mutex_lock(&vcpu->vm->run_lock);
+	if (!vcpu->step) /* it did stop */
+		return;
+	vcpu->step = false;
+	vcpu->step_stopped = true;
+	pthread_cond_broadcast(&vcpu->vm->owner_wake);
+}
+
 /* What there is to do before guest code may run. Return: false, the thread must end. */
 static bool wait_turn(struct vmc_vcpu *vcpu)
 {
@@ -193,8 +210,11 @@ static bool wait_turn(struct vmc_vcpu *vcpu)
 
 	pthread_mutex_lock(&vm->run_lock);
 	for (;;) {
-		bool closed = vm->gate && !vcpu->step;
+		bool closed;
 
+		if (vcpu->step && vcpu->io_pending)
+			end_io_step(vcpu);
+		closed = vm->gate && !vcpu->step;
 		if (!closed && !vcpu->jobs && !vm->ending)
 			break;
 		if (vcpu->io_pending) {
