@@ -1,0 +1,250 @@
+/* broker.c - the asking half, and making the other. See broker.h. Any thread of the VM's process. */
+#include "vmhost/broker.h"
+#include "vmhost/sandbox.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+const char *const snapshot_file_names[SNAP_FILES] = {
+	[SNAP_MANIFEST] = "manifest.json",
+	[SNAP_STATE] = "state",
+	[SNAP_CONSOLE] = "console",
+	[SNAP_MEMORY] = "memory",
+};
+
+struct broker {
+	pthread_mutex_t lock; /* one request at a time */
+	int sock;
+	pid_t pid;
+};
+
+bool snapshot_id_ok(const char *id)
+{
+	size_t len = strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
+
+	return len > 0 && len < SNAPSHOT_ID_SIZE - 8 && !id[len] && id[0] != '.' && id[0] != '-';
+}
+
+/* In the child: nothing stays open but the three, as descriptors 3, 4 and 5. */
+static void child(int sock, int run_fd, int snap_fd, bool sandbox)
+{
+	int null = open("/dev/null", O_RDWR);
+
+	prctl(PR_SET_NAME, "vitrine-broker");
+	/* A terminal's Ctrl-C is for the VM's process; this one ends when that one has. */
+	signal(SIGINT, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
+	sock = fcntl(sock, F_DUPFD, 10);
+	run_fd = fcntl(run_fd, F_DUPFD, 10);
+	snap_fd = snap_fd >= 0 ? fcntl(snap_fd, F_DUPFD, 10) : -1;
+	if (null < 0 || sock < 0 || run_fd < 0)
+		_exit(1);
+	dup2(null, 0);
+	dup2(null, 1);
+	dup2(null, 2);
+	dup2(sock, 3);
+	dup2(run_fd, 4);
+	if (snap_fd >= 0)
+		dup2(snap_fd, 5);
+	close_range(snap_fd >= 0 ? 6 : 5, ~0u, 0);
+	if (sandbox && sandbox_broker(4, snap_fd >= 0 ? 5 : -1) < 0)
+		_exit(1);
+	broker_serve(3, 4, snap_fd >= 0 ? 5 : -1);
+}
+
+int broker_start(const char *run_dir, const char *snap_dir, bool sandbox, struct broker **out, char *err,
+	size_t err_size)
+{
+	struct broker *b = calloc(1, sizeof(*b));
+	int sv[2] = { -1, -1 }, run_fd = -1, snap_fd = -1, rc;
+	const char *what = run_dir;
+
+	if (!b)
+		return -ENOMEM;
+	run_fd = open(run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (run_fd < 0)
+		goto fail;
+	if (*snap_dir) {
+		what = snap_dir;
+		snap_fd = open(snap_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (snap_fd < 0)
+			goto fail;
+	}
+	what = "a process";
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv) < 0)
+		goto fail;
+	b->pid = fork();
+	if (b->pid < 0)
+		goto fail;
+	if (b->pid == 0)
+		child(sv[1], run_fd, snap_fd, sandbox);
+	close(sv[1]);
+	close(run_fd);
+	if (snap_fd >= 0)
+		close(snap_fd);
+	b->sock = sv[0];
+	pthread_mutex_init(&b->lock, NULL);
+	*out = b;
+	return 0;
+fail:
+	rc = -errno;
+	snprintf(err, err_size, "cannot open %s: %s", what, strerror(-rc));
+	for (int i = 0; i < 2; i++)
+		if (sv[i] >= 0)
+			close(sv[i]);
+	if (run_fd >= 0)
+		close(run_fd);
+	if (snap_fd >= 0)
+		close(snap_fd);
+	free(b);
+	return rc;
+}
+
+static int take_fd(struct msghdr *msg)
+{
+	struct cmsghdr *c = CMSG_FIRSTHDR(msg);
+	int fd = -1;
+
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(&fd, CMSG_DATA(c), sizeof(fd));
+	return fd;
+}
+
+/* One request, one answer. Return: its rc; @fd: what came with it, -1 when nothing did. */
+static int ask(struct broker *b, const struct broker_request *req, struct broker_answer *ans, int *fd)
+{
+	union { char buf[CMSG_SPACE(sizeof(int))]; struct cmsghdr align; } control;
+	struct iovec iov = { ans, sizeof(*ans) };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.buf,
+		.msg_controllen = sizeof(control.buf) };
+	ssize_t n;
+
+	*fd = -1;
+	if (!b)
+		return -EOPNOTSUPP;
+	pthread_mutex_lock(&b->lock);
+	n = send(b->sock, req, sizeof(*req), MSG_NOSIGNAL);
+	if (n == sizeof(*req)) {
+		do
+			n = recvmsg(b->sock, &msg, MSG_CMSG_CLOEXEC);
+		while (n < 0 && errno == EINTR);
+	}
+	pthread_mutex_unlock(&b->lock);
+	if (n != sizeof(*ans))
+		return -EPIPE; /* the broker has gone */
+	*fd = take_fd(&msg);
+	return ans->rc;
+}
+
+static int simple(struct broker *b, enum broker_op op, const char *id, uint32_t number)
+{
+	struct broker_request req = { .op = op, .number = number };
+	struct broker_answer ans;
+	int fd, rc;
+
+	if (id && !snapshot_id_ok(id))
+		return -EINVAL;
+	snprintf(req.id, sizeof(req.id), "%s", id ? id : "");
+	rc = ask(b, &req, &ans, &fd);
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
+static int with_fd(struct broker *b, enum broker_op op, const char *id, uint32_t number)
+{
+	struct broker_request req = { .op = op, .number = number };
+	struct broker_answer ans;
+	int fd, rc;
+
+	if (id && !snapshot_id_ok(id))
+		return -EINVAL;
+	snprintf(req.id, sizeof(req.id), "%s", id ? id : "");
+	rc = ask(b, &req, &ans, &fd);
+	if (rc < 0 && fd >= 0)
+		close(fd);
+	return rc < 0 ? rc : fd >= 0 ? fd : -EBADMSG;
+}
+
+int broker_clean(struct broker *b)
+{
+	return simple(b, BR_CLEAN, NULL, 0);
+}
+
+int broker_list(struct broker *b, uint32_t index, char id[SNAPSHOT_ID_SIZE])
+{
+	struct broker_request req = { .op = BR_LIST, .number = index };
+	struct broker_answer ans;
+	int fd, rc = ask(b, &req, &ans, &fd);
+
+	if (fd >= 0)
+		close(fd);
+	if (rc < 0)
+		return rc;
+	ans.id[SNAPSHOT_ID_SIZE - 1] = '\0';
+	memcpy(id, ans.id, SNAPSHOT_ID_SIZE);
+	return snapshot_id_ok(id) ? 0 : -EBADMSG;
+}
+
+int broker_file(struct broker *b, const char *id, enum snapshot_file file)
+{
+	return with_fd(b, BR_FILE, id, file);
+}
+
+int broker_new(struct broker *b, const char *id)
+{
+	return simple(b, BR_NEW, id, 0);
+}
+
+int broker_new_file(struct broker *b, const char *id, enum snapshot_file file)
+{
+	return with_fd(b, BR_NEW_FILE, id, file);
+}
+
+int broker_new_folder(struct broker *b, const char *id)
+{
+	return with_fd(b, BR_NEW_FOLDER, id, 0);
+}
+
+int broker_commit(struct broker *b, const char *id)
+{
+	return simple(b, BR_COMMIT, id, 0);
+}
+
+int broker_discard(struct broker *b, const char *id)
+{
+	return simple(b, BR_DISCARD, id, 0);
+}
+
+int broker_folder(struct broker *b)
+{
+	return with_fd(b, BR_FOLDER, NULL, 0);
+}
+
+int broker_delete(struct broker *b, const char *id)
+{
+	return simple(b, BR_DELETE, id, 0);
+}
+
+void broker_stop(struct broker *b)
+{
+	if (!b)
+		return;
+	simple(b, BR_BYE, NULL, 0);
+	close(b->sock);
+	/* It ends by itself; waiting keeps "ended" and "its files are gone" the same moment. */
+	waitpid(b->pid, NULL, 0);
+	pthread_mutex_destroy(&b->lock);
+	free(b);
+}

@@ -1,0 +1,233 @@
+/*
+ * broker_server.c - the answering half of broker.h, in a process of its own with one thread. The asking side may
+ * have been taken over by a guest: every request is checked as if it had been.
+ */
+#include "vmhost/broker.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define TEMP	    ".new-" /* being written */
+#define GONE	    ".del-" /* being removed */
+#define MAX_ENTRIES 4096
+
+struct server {
+	int sock, run_fd, snap_fd;
+};
+
+static void temp_name(const char *prefix, const char *id, char *out, size_t size)
+{
+	snprintf(out, size, "%s%s", prefix, id);
+}
+
+static DIR *open_list(int dir_fd, const char *name)
+{
+	int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+
+	if (!d && fd >= 0)
+		close(fd);
+	return d;
+}
+
+/* A snapshot's folder holds plain files only; whatever else somebody put there stays, and so does it. */
+static int remove_folder(int dir_fd, const char *name)
+{
+	DIR *d = open_list(dir_fd, name);
+	struct dirent *e;
+
+	if (!d)
+		return -errno;
+	for (unsigned n = 0; n < MAX_ENTRIES && (e = readdir(d)); n++)
+		if (strcmp(e->d_name, ".") && strcmp(e->d_name, ".."))
+			unlinkat(dirfd(d), e->d_name, 0);
+	closedir(d);
+	return unlinkat(dir_fd, name, AT_REMOVEDIR) < 0 ? -errno : 0;
+}
+
+/* What a crash left half made or half removed. */
+static int clean(struct server *s)
+{
+	struct dirent *e;
+	DIR *d;
+
+	/* Until the broker of a killed predecessor has ended; its open folder holds the lock. */
+	while (flock(s->run_fd, LOCK_EX) < 0)
+		if (errno != EINTR)
+			return -errno;
+	if (s->snap_fd < 0)
+		return 0;
+	d = open_list(s->snap_fd, ".");
+	if (!d)
+		return -errno;
+	for (unsigned n = 0; n < MAX_ENTRIES && (e = readdir(d)); n++)
+		if (!strncmp(e->d_name, TEMP, strlen(TEMP)) || !strncmp(e->d_name, GONE, strlen(GONE)))
+			remove_folder(s->snap_fd, e->d_name);
+	closedir(d);
+	return 0;
+}
+
+static int list(struct server *s, uint32_t index, char *id)
+{
+	DIR *d = open_list(s->snap_fd, ".");
+	struct dirent *e;
+	int rc = -ENOENT;
+
+	if (!d)
+		return -errno;
+	for (unsigned n = 0; n < MAX_ENTRIES && rc == -ENOENT && (e = readdir(d)); n++)
+		if (snapshot_id_ok(e->d_name) && index-- == 0) {
+			snprintf(id, SNAPSHOT_ID_SIZE, "%.*s", SNAPSHOT_ID_SIZE - 1, e->d_name);
+			rc = 0;
+		}
+	closedir(d);
+	return rc;
+}
+
+static int open_folder(struct server *s, const char *name)
+{
+	int fd = openat(s->snap_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
+	return fd < 0 ? -errno : fd;
+}
+
+/* Return: a descriptor of a plain file. */
+static int open_file(struct server *s, const char *folder, uint32_t file, int flags)
+{
+	int dir, fd, rc;
+	struct stat st;
+
+	if (file >= SNAP_FILES)
+		return -EINVAL;
+	dir = open_folder(s, folder);
+	if (dir < 0)
+		return dir;
+	fd = openat(dir, snapshot_file_names[file], flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+	rc = fd < 0 ? -errno : 0;
+	close(dir);
+	if (rc == 0 && (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))) {
+		close(fd);
+		rc = -EINVAL;
+	}
+	return rc < 0 ? rc : fd;
+}
+
+static int commit(struct server *s, const char *temp, const char *id)
+{
+	return renameat2(s->snap_fd, temp, s->snap_fd, id, RENAME_NOREPLACE) < 0 ? -errno : 0;
+}
+
+/* Out of sight in one step, then piece by piece; a crash in between leaves what clean() finds. */
+static int delete(struct server *s, const char *id)
+{
+	char gone[SNAPSHOT_ID_SIZE + 8];
+
+	temp_name(GONE, id, gone, sizeof(gone));
+	if (renameat2(s->snap_fd, id, s->snap_fd, gone, 0) < 0)
+		return -errno;
+	return remove_folder(s->snap_fd, gone);
+}
+
+static int bye(struct server *s)
+{
+	static const char *const names[] = { "control", "console", "console1" };
+
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		unlinkat(s->run_fd, names[i], 0);
+	return 0;
+}
+
+static int serve_one(struct server *s, const struct broker_request *req, struct broker_answer *ans, int *fd)
+{
+	bool named = req->op == BR_FILE || req->op == BR_NEW || req->op == BR_NEW_FILE ||
+		     req->op == BR_NEW_FOLDER || req->op == BR_COMMIT || req->op == BR_DISCARD ||
+		     req->op == BR_DELETE;
+	char temp[SNAPSHOT_ID_SIZE + 8] = "";
+
+	if (memchr(req->id, '\0', sizeof(req->id)) == NULL || (named && !snapshot_id_ok(req->id)))
+		return -EINVAL;
+	if (s->snap_fd < 0 && req->op != BR_CLEAN && req->op != BR_BYE)
+		return -EOPNOTSUPP;
+	temp_name(TEMP, req->id, temp, sizeof(temp));
+	switch (req->op) {
+	case BR_CLEAN:
+		return clean(s);
+	case BR_LIST:
+		return list(s, req->number, ans->id);
+	case BR_FILE:
+		return *fd = open_file(s, req->id, req->number, O_RDONLY);
+	case BR_NEW:
+		return mkdirat(s->snap_fd, temp, 0700) < 0 ? -errno : 0;
+	case BR_NEW_FILE:
+		return *fd = open_file(s, temp, req->number, O_RDWR | O_CREAT | O_EXCL);
+	case BR_NEW_FOLDER:
+		return *fd = open_folder(s, temp);
+	case BR_COMMIT:
+		return commit(s, temp, req->id);
+	case BR_DISCARD:
+		return remove_folder(s->snap_fd, temp);
+	case BR_FOLDER:
+		return *fd = open_folder(s, ".");
+	case BR_DELETE:
+		return delete(s, req->id);
+	case BR_BYE:
+		return bye(s);
+	default:
+		return -EINVAL;
+	}
+}
+
+static int answer(int sock, struct broker_answer *ans, int fd)
+{
+	union { char buf[CMSG_SPACE(sizeof(int))]; struct cmsghdr align; } control;
+	struct iovec iov = { ans, sizeof(*ans) };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct cmsghdr *c;
+
+	if (fd >= 0) {
+		memset(&control, 0, sizeof(control));
+		msg.msg_control = control.buf;
+		msg.msg_controllen = sizeof(control.buf);
+		c = CMSG_FIRSTHDR(&msg);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+	}
+	return sendmsg(sock, &msg, MSG_NOSIGNAL) == sizeof(*ans) ? 0 : -1;
+}
+
+void broker_serve(int sock, int run_fd, int snap_fd)
+{
+	struct server s = { sock, run_fd, snap_fd };
+	struct broker_request req;
+
+	for (;;) {
+		struct broker_answer ans = { 0 };
+		ssize_t n = recv(sock, &req, sizeof(req), 0);
+		int fd = -1;
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n != sizeof(req))
+			break;
+		ans.rc = serve_one(&s, &req, &ans, &fd);
+		if (ans.rc > 0)
+			ans.rc = 0;
+		if (answer(sock, &ans, fd) < 0)
+			break;
+		if (fd >= 0)
+			close(fd);
+		if (req.op == BR_BYE)
+			break;
+	}
+	/* The VM's process ended or was killed: nobody listens at its sockets any more. */
+	bye(&s);
+	_exit(0);
+}

@@ -1,0 +1,263 @@
+/* def.c - the table of settings, defaults, and values from text. See def.h. Main thread. */
+#include "vmhost/def.h"
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <vmcore/vm.h>
+
+#define AT(field) offsetof(struct vm_def, field)
+#define MIB	  ((uint64_t)1 << 20)
+#define GIB	  ((uint64_t)1 << 30)
+
+const struct def_setting def_settings[] = {
+	{ "memory", "memory", "SIZE", DEF_SIZE, AT(memory), 1 * MIB, 1024 * GIB, NULL,
+		"RAM of the guest, a multiple of 4K (default 128M)" },
+	{ "vcpus", "vcpus", "N", DEF_UINT, AT(vcpus), 1, VMC_MAX_VCPUS, NULL,
+		"number of vCPUs (default 1)" },
+	{ "kernel", "kernel", "PATH|guest:NAME", DEF_PATH, AT(kernel), 0, 4096, NULL,
+		"kernel to boot: an ELF file with a PVH entry, or a guest that came with vitrine" },
+	{ "initrd", "initrd", "PATH", DEF_PATH, AT(initrd), 0, 4096, NULL,
+		"initial RAM disk for the kernel" },
+	{ "cmdline", "append", "STRING", DEF_STRING, AT(cmdline), 0, 2047, NULL,
+		"kernel command line" },
+	{ "console.cols", NULL, NULL, DEF_UINT, AT(cols), 2, 1000, NULL,
+		"columns of hvc0 (default 80)" },
+	{ "console.rows", NULL, NULL, DEF_UINT, AT(rows), 1, 1000, NULL,
+		"rows of hvc0 (default 24)" },
+	{ "console.history", "history", "SIZE", DEF_SIZE, AT(history), 4096, 256 * MIB, NULL,
+		"console output kept for those who attach later (default 1M)" },
+	{ "snapshots", "snapshots", "yes|no", DEF_BOOL, AT(snapshots), 0, 0, NULL,
+		"allow snapshots (default yes)" },
+	{ "on_shutdown", "on-shutdown", "stop|exit", DEF_CHOICE, AT(on_shutdown), 0, 0, "stop|exit",
+		"when the guest shuts down: keep the process and its console, or exit with the guest's code"
+		" (default stop)" },
+	{ "sandbox", "sandbox", "yes|no", DEF_BOOL, AT(sandbox), 0, 0, NULL,
+		"confine the VM's process (default yes)" },
+	{ "dirty_ring", "dirty-ring", "N", DEF_UINT, AT(dirty_ring), 0, 65536, NULL,
+		"track written pages with a ring of N entries a vCPU, a power of two; 0: by bitmap (default)" },
+	{ "paused", "paused", NULL, DEF_BOOL, AT(paused), 0, 0, NULL,
+		"do not start the vCPUs; `cont` does" },
+	{ NULL, "load", "SNAPSHOT", DEF_STRING, AT(load), 1, 4096, NULL,
+		"start from a snapshot: an id or name of this VM's, VM/ID of another's, or a snapshot's folder" },
+};
+const size_t def_nsettings = sizeof(def_settings) / sizeof(def_settings[0]);
+
+void def_init(struct vm_def *def)
+{
+	memset(def, 0, sizeof(*def));
+	def->memory = 128 * MIB;
+	def->vcpus = 1;
+	def->cols = 80;
+	def->rows = 24;
+	def->history = 1 * MIB;
+	def->snapshots = def->sandbox = true;
+	def->on_shutdown = strdup("stop");
+}
+
+void def_free(struct vm_def *def)
+{
+	free(def->kernel);
+	free(def->initrd);
+	free(def->cmdline);
+	free(def->load);
+	free(def->on_shutdown);
+	memset(def, 0, sizeof(*def));
+}
+
+bool def_given(const struct vm_def *def, const char *key)
+{
+	for (size_t i = 0; i < def_nsettings; i++)
+		if (def_settings[i].key && strcmp(def_settings[i].key, key) == 0)
+			return def->given >> i & 1;
+	return false;
+}
+
+int def_parse_size(const char *text, uint64_t *out)
+{
+	uint64_t value, unit = 1;
+	char *end;
+
+	if (text[0] < '0' || text[0] > '9') /* strtoull takes signs and blanks */
+		return -EINVAL;
+	errno = 0;
+	value = strtoull(text, &end, 0);
+	if (errno || end == text)
+		return -EINVAL;
+	switch (*end) {
+	case 'K':
+	case 'k':
+		unit = 1ull << 10;
+		break;
+	case 'M':
+	case 'm':
+		unit = MIB;
+		break;
+	case 'G':
+	case 'g':
+		unit = GIB;
+		break;
+	case '\0':
+		*out = value;
+		return 0;
+	default:
+		return -EINVAL;
+	}
+	end++;
+	if (end[0] == 'i' && end[1] == 'B') /* 256MiB */
+		end += 2;
+	if (*end || __builtin_mul_overflow(value, unit, out))
+		return -EINVAL;
+	return 0;
+}
+
+/* A size the way a person writes it, for messages. */
+static void show(enum def_type type, uint64_t v, char *out, size_t size)
+{
+	if (type == DEF_SIZE && v && v % GIB == 0)
+		snprintf(out, size, "%" PRIu64 "G", v / GIB);
+	else if (type == DEF_SIZE && v && v % MIB == 0)
+		snprintf(out, size, "%" PRIu64 "M", v / MIB);
+	else if (type == DEF_SIZE && v && v % 1024 == 0)
+		snprintf(out, size, "%" PRIu64 "K", v / 1024);
+	else
+		snprintf(out, size, "%" PRIu64, v);
+}
+
+static int set_number(struct vm_def *def, const struct def_setting *set, uint64_t v, char *err,
+	size_t err_size)
+{
+	char low[32], high[32], got[32];
+
+	if (v < set->min || v > set->max) {
+		show(set->type, set->min, low, sizeof(low));
+		show(set->type, set->max, high, sizeof(high));
+		show(set->type, v, got, sizeof(got));
+		snprintf(err, err_size, "%s is out of range: %s to %s", got, low, high);
+		return -EINVAL;
+	}
+	*(uint64_t *)((char *)def + set->offset) = v;
+	return 0;
+}
+
+static int set_string(struct vm_def *def, const struct def_setting *set, const char *text, char *err,
+	size_t err_size)
+{
+	char **field = (char **)((char *)def + set->offset), *copy;
+
+	if (set->max && strlen(text) > set->max) {
+		snprintf(err, err_size, "longer than %" PRIu64 " bytes", set->max);
+		return -EINVAL;
+	}
+	if (set->type == DEF_PATH && !*text) {
+		snprintf(err, err_size, "an empty path");
+		return -EINVAL;
+	}
+	copy = strdup(text);
+	if (!copy)
+		return -ENOMEM;
+	free(*field);
+	*field = copy;
+	return 0;
+}
+
+static int set_bool(struct vm_def *def, const struct def_setting *set, const char *text, char *err,
+	size_t err_size)
+{
+	bool yes = strcmp(text, "yes") == 0 || strcmp(text, "true") == 0 || strcmp(text, "on") == 0;
+
+	if (!yes && strcmp(text, "no") && strcmp(text, "false") && strcmp(text, "off")) {
+		snprintf(err, err_size, "\"%s\" is neither yes nor no", text);
+		return -EINVAL;
+	}
+	*(bool *)((char *)def + set->offset) = yes;
+	return 0;
+}
+
+static int set_choice(struct vm_def *def, const struct def_setting *set, const char *text, char *err,
+	size_t err_size)
+{
+	const char *p = set->choices;
+	size_t len = strlen(text);
+
+	while (*p) {
+		size_t n = strcspn(p, "|");
+
+		if (n == len && strncmp(p, text, n) == 0)
+			return set_string(def, set, text, err, err_size);
+		p += n + (p[n] == '|');
+	}
+	snprintf(err, err_size, "\"%s\" is none of %s", text, set->choices);
+	return -EINVAL;
+}
+
+int def_set_text(struct vm_def *def, const struct def_setting *set, const char *text, char *err,
+	size_t err_size)
+{
+	uint64_t v;
+	int rc;
+
+	switch (set->type) {
+	case DEF_SIZE:
+	case DEF_UINT:
+		if (def_parse_size(text, &v) < 0 || (set->type == DEF_UINT && strpbrk(text, "kKmMgG"))) {
+			snprintf(err, err_size, set->type == DEF_SIZE
+				? "\"%s\" is not a size; write 256M, 2G or a number of bytes"
+				: "\"%s\" is not a whole number", text);
+			return -EINVAL;
+		}
+		rc = set_number(def, set, v, err, err_size);
+		break;
+	case DEF_BOOL:
+		rc = set_bool(def, set, text, err, err_size);
+		break;
+	case DEF_CHOICE:
+		rc = set_choice(def, set, text, err, err_size);
+		break;
+	default:
+		rc = set_string(def, set, text, err, err_size);
+	}
+	if (rc == 0)
+		def->given |= 1ull << (set - def_settings);
+	return rc;
+}
+
+static const struct def_setting *by_key(const char *key)
+{
+	for (size_t i = 0; i < def_nsettings; i++)
+		if (def_settings[i].key && strcmp(def_settings[i].key, key) == 0)
+			return &def_settings[i];
+	return NULL;
+}
+
+int def_parse_console(struct vm_def *def, const char *text, char *err, size_t err_size)
+{
+	char cols[16], rows[16], end;
+	int rc;
+
+	if (sscanf(text, "%15[0-9]x%15[0-9]%c", cols, rows, &end) != 2) {
+		snprintf(err, err_size, "\"%s\" is not a size in characters; write 80x24", text);
+		return -EINVAL;
+	}
+	rc = def_set_text(def, by_key("console.cols"), cols, err, err_size);
+	return rc ? rc : def_set_text(def, by_key("console.rows"), rows, err, err_size);
+}
+
+int def_check(const struct vm_def *def, char *err, size_t err_size)
+{
+	if (def->memory % VMC_PAGE_SIZE) {
+		snprintf(err, err_size, "memory: %" PRIu64 " is not a multiple of 4K", def->memory);
+		return -EINVAL;
+	}
+	if (def->dirty_ring & (def->dirty_ring - 1)) {
+		snprintf(err, err_size, "dirty_ring: %" PRIu64 " is not a power of two", def->dirty_ring);
+		return -EINVAL;
+	}
+	if (!def->kernel && !def->load) {
+		snprintf(err, err_size, "nothing to run: give --kernel PATH, --kernel guest:shell, or"
+			" --load SNAPSHOT; or write kernel = \"guest:shell\" into the definition");
+		return -EINVAL;
+	}
+	return 0;
+}

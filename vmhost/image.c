@@ -1,0 +1,147 @@
+/* image.c - see image.h. Main thread. */
+#include "vmhost/image.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define IMAGE_MAX (1ull << 30)
+
+/* The guests of the build tree lie beside the program, those of an installation in its data folder. */
+static int guests_folder(bool beside, char *out, size_t size)
+{
+	char self[PATH_MAX];
+	ssize_t n;
+	char *slash;
+
+	if (!beside)
+		return snprintf(out, size, "%s/guests", VITRINE_DATADIR) < (int)size ? 0 : -ENAMETOOLONG;
+	n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	if (n < 0)
+		return -errno;
+	self[n] = '\0';
+	slash = strrchr(self, '/');
+	if (slash)
+		*slash = '\0';
+	return snprintf(out, size, "%s/guests", self) < (int)size ? 0 : -ENAMETOOLONG;
+}
+
+static size_t list_guests(const char *dir, char *out, size_t size, size_t pos)
+{
+	DIR *d = opendir(dir);
+	struct dirent *e;
+
+	while (d && (e = readdir(d))) {
+		size_t n = strlen(e->d_name);
+
+		if (n > 4 && strcmp(e->d_name + n - 4, ".elf") == 0 && pos < size)
+			pos += (size_t)snprintf(out + pos, size - pos, " guest:%.*s", (int)n - 4, e->d_name);
+	}
+	if (d)
+		closedir(d);
+	return pos;
+}
+
+int image_find(const char *name, char *out, size_t size, char *err, size_t err_size)
+{
+	char dir[PATH_MAX], there[512] = "";
+	size_t pos = 0;
+	int n;
+
+	if (strncmp(name, "guest:", 6)) {
+		n = snprintf(out, size, "%s", name);
+		return n >= 0 && (size_t)n < size ? 0 : -ENAMETOOLONG;
+	}
+	name += 6;
+	if (!*name || strchr(name, '/')) {
+		snprintf(err, err_size, "\"guest:%s\" names no guest", name);
+		return -EINVAL;
+	}
+	for (int beside = 1; beside >= 0; beside--) {
+		if (guests_folder(beside, dir, sizeof(dir)) < 0)
+			continue;
+		n = snprintf(out, size, "%s/%s.elf", dir, name);
+		if (n >= 0 && (size_t)n < size && access(out, R_OK) == 0)
+			return 0;
+		if (!pos)
+			pos = list_guests(dir, there, sizeof(there), pos);
+	}
+	snprintf(err, err_size, "there is no guest:%s; there %s%s", name, *there ? "are" : "are none in ",
+		*there ? there : VITRINE_DATADIR "/guests");
+	return -ENOENT;
+}
+
+int image_open(struct image *img, const char *path, char *err, size_t err_size)
+{
+	struct stat st;
+	int rc;
+
+	img->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not hold us */
+	if (img->fd < 0 || fstat(img->fd, &st) < 0) {
+		rc = -errno;
+		snprintf(err, err_size, "cannot open %s: %s", path, strerror(-rc));
+		goto fail;
+	}
+	if (!S_ISREG(st.st_mode) || st.st_size <= 0 || (unsigned long long)st.st_size > IMAGE_MAX) {
+		rc = -EINVAL;
+		snprintf(err, err_size, "%s is %s", path, !S_ISREG(st.st_mode) ? "not a plain file"
+			: st.st_size ? "larger than 1 GiB" : "empty");
+		goto fail;
+	}
+	img->size = (size_t)st.st_size;
+	img->data = mmap(NULL, img->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (img->data == MAP_FAILED) {
+		rc = -errno;
+		img->data = NULL;
+		snprintf(err, err_size, "no memory for %s (%zu bytes)", path, img->size);
+		goto fail;
+	}
+	return 0;
+fail:
+	image_close(img);
+	return rc;
+}
+
+int image_read(struct image *img, char *err, size_t err_size)
+{
+	size_t pos = 0;
+	ssize_t n;
+	int rc;
+
+	while (img->fd >= 0 && pos < img->size) {
+		n = pread(img->fd, (char *)img->data + pos, img->size - pos, (off_t)pos);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			rc = n < 0 ? -errno : -ENODATA;
+			snprintf(err, err_size, "cannot read the kernel or initrd: %s",
+				n < 0 ? strerror(-rc) : "the file has become shorter; start the VM again");
+			return rc;
+		}
+		pos += (size_t)n;
+	}
+	return 0;
+}
+
+void image_drop(struct image *img)
+{
+	if (img->data)
+		madvise(img->data, img->size, MADV_DONTNEED);
+}
+
+void image_close(struct image *img)
+{
+	if (img->data)
+		munmap(img->data, img->size);
+	if (img->fd >= 0)
+		close(img->fd);
+	img->data = NULL;
+	img->size = 0;
+	img->fd = -1;
+}

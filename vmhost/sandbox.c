@@ -1,0 +1,251 @@
+/*
+ * sandbox.c - see sandbox.h: seccomp allow lists (libseccomp 2.5), Landlock (ABI 1) where the kernel has it,
+ * resource limits. Main thread, before the guest runs.
+ *
+ * A call that is not allowed fails with EPERM: a library that tries something on the side goes on, and so
+ * does the VM. Calls that only somebody who has taken the process over would make end it.
+ */
+#include "config.h"
+
+#include "vmhost/sandbox.h"
+#include <errno.h>
+#include <linux/sockios.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <fcntl.h>
+#include <unistd.h>
+#ifdef HAVE_LINUX_LANDLOCK_H
+#include <linux/landlock.h>
+#endif
+
+#define MAX_FILES 512
+#define KVM_TYPE  0xae00 /* the "type" byte of KVM's ioctl numbers (KVMIO), in its place */
+
+int sandbox_limits(uint64_t file_max)
+{
+	const struct rlimit core = { 0, 0 }; /* a core file would hold the guest's memory */
+	struct rlimit files, size;
+
+	if (setrlimit(RLIMIT_CORE, &core) < 0)
+		return -errno;
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur > MAX_FILES) {
+		files.rlim_cur = files.rlim_max = MAX_FILES;
+		if (setrlimit(RLIMIT_NOFILE, &files) < 0)
+			return -errno;
+	}
+	if (getrlimit(RLIMIT_FSIZE, &size) == 0 && size.rlim_cur > file_max) {
+		size.rlim_cur = size.rlim_max = file_max;
+		if (setrlimit(RLIMIT_FSIZE, &size) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+static int allow(scmp_filter_ctx ctx, const int *calls, size_t n)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < n && rc == 0; i++)
+		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, calls[i], 0);
+	return rc;
+}
+#define ALLOW(ctx, list) allow(ctx, list, sizeof(list) / sizeof((list)[0]))
+
+/* Only an intruder calls these: the process ends at once. */
+static int deadly(scmp_filter_ctx ctx)
+{
+	static const int calls[] = { SCMP_SYS(execve), SCMP_SYS(execveat), SCMP_SYS(fork), SCMP_SYS(vfork),
+		SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev), SCMP_SYS(bpf),
+		SCMP_SYS(keyctl), SCMP_SYS(add_key), SCMP_SYS(mount), SCMP_SYS(unshare), SCMP_SYS(setns),
+		SCMP_SYS(init_module), SCMP_SYS(finit_module), SCMP_SYS(kexec_load) };
+	int rc = 0;
+
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]) && rc == 0; i++)
+		rc = seccomp_rule_add(ctx, SCMP_ACT_KILL_PROCESS, calls[i], 0);
+	return rc;
+}
+
+/* Descriptors that are open already, and those that come from clients and the broker. */
+static const int on_descriptors[] = {
+	SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(readv), SCMP_SYS(writev), /* eventfds, sockets, log */
+	SCMP_SYS(pread64), SCMP_SYS(pwrite64), SCMP_SYS(pwritev), SCMP_SYS(preadv), /* snapshots, statm */
+	SCMP_SYS(recvfrom), SCMP_SYS(sendto), SCMP_SYS(recvmsg), SCMP_SYS(sendmsg), /* sockets, broker */
+	SCMP_SYS(accept4),			   /* clients of the sockets that listen */
+	SCMP_SYS(shutdown), SCMP_SYS(close), SCMP_SYS(lseek), /* lseek: holes of sparse memory files */
+	SCMP_SYS(fsync), SCMP_SYS(fdatasync), SCMP_SYS(ftruncate), SCMP_SYS(fallocate), /* snapshots, log */
+	SCMP_SYS(fstat), SCMP_SYS(poll), SCMP_SYS(ppoll),
+	SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_pwait2), /* main loop */
+	SCMP_SYS(timerfd_settime), SCMP_SYS(timerfd_gettime),
+	/* Descriptors without a name: interrupts that a guest sets up anew, timers. */
+	SCMP_SYS(eventfd2), SCMP_SYS(timerfd_create),
+};
+
+/* Memory: allocation, mapping a snapshot, residency for the memory map. Executable only what is already. */
+static const int on_memory[] = {
+	SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(mincore),
+};
+
+/* Threads, time and signals of this process. */
+static const int on_itself[] = {
+	SCMP_SYS(futex), SCMP_SYS(sched_yield), SCMP_SYS(sched_getaffinity), SCMP_SYS(set_robust_list),
+	SCMP_SYS(rseq), SCMP_SYS(membarrier), SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(getuid),
+	SCMP_SYS(geteuid), SCMP_SYS(getrusage), SCMP_SYS(getrandom), SCMP_SYS(sysinfo), SCMP_SYS(uname),
+	SCMP_SYS(clock_gettime), SCMP_SYS(clock_getres), SCMP_SYS(clock_nanosleep), SCMP_SYS(nanosleep),
+	SCMP_SYS(gettimeofday), SCMP_SYS(time),
+	SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn), SCMP_SYS(rt_sigtimedwait),
+	SCMP_SYS(sigaltstack), SCMP_SYS(restart_syscall), SCMP_SYS(exit), SCMP_SYS(exit_group),
+	SCMP_SYS(wait4), /* the broker */
+};
+
+/* Calls whose arguments decide. */
+static int by_argument(scmp_filter_ctx ctx)
+{
+	const int pid = getpid();
+	static const uint32_t ioctls[] = { FIONREAD, FIONBIO, SIOCOUTQ /* has a reader taken its sample? */ };
+	static const int prctls[] = { PR_SET_NAME, PR_GET_NAME };
+	static const int fcntls[] = { F_GETFL, F_SETFL, F_GETFD, F_SETFD, F_DUPFD_CLOEXEC };
+	int rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
+		SCMP_A1(SCMP_CMP_MASKED_EQ, 0xff00, KVM_TYPE));
+
+	for (size_t i = 0; i < sizeof(ioctls) / sizeof(ioctls[0]) && !rc; i++)
+		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, ioctls[i]));
+	for (size_t i = 0; i < sizeof(prctls) / sizeof(prctls[0]) && !rc; i++)
+		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,
+			SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)prctls[i]));
+	for (size_t i = 0; i < sizeof(fcntls) / sizeof(fcntls[0]) && !rc; i++)
+		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
+			SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)fcntls[i]));
+	if (!rc) /* no new code */
+		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
+			SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	if (!rc)
+		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
+			SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	if (!rc) /* threads, no processes: a new vCPU thread after a reset, the worker of a snapshot */
+		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
+			SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
+	if (!rc) /* its flags lie in memory, where no filter can see them: the C library then takes clone */
+		rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+	if (!rc) /* fstat() of some C libraries: of a descriptor */
+		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), 1,
+			SCMP_A3(SCMP_CMP_EQ, AT_EMPTY_PATH));
+	if (!rc) /* kicks of its own vCPU threads */
+		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
+			SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)pid));
+	return rc;
+}
+
+/* Landlock: what is not granted below @fds is not there, whatever system call asks. */
+static int landlock(const int *fds, size_t n)
+{
+#if defined(HAVE_LINUX_LANDLOCK_H) && defined(SYS_landlock_create_ruleset)
+	struct landlock_ruleset_attr attr = { .handled_access_fs = (LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1 };
+	int rs = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0), rc = 0;
+
+	if (rs < 0) /* an old kernel, or switched off: the filter alone has to do */
+		return errno == ENOSYS || errno == EOPNOTSUPP ? 0 : -errno;
+	for (size_t i = 0; i < n && rc == 0; i++) {
+		struct landlock_path_beneath_attr path = {
+			.allowed_access = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE |
+				LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE |
+				LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_MAKE_DIR |
+				LANDLOCK_ACCESS_FS_MAKE_REG,
+			.parent_fd = fds[i],
+		};
+
+		if (fds[i] >= 0 &&
+			syscall(SYS_landlock_add_rule, rs, LANDLOCK_RULE_PATH_BENEATH, &path, 0) < 0)
+			rc = -errno;
+	}
+	if (rc == 0 && syscall(SYS_landlock_restrict_self, rs, 0) < 0)
+		rc = -errno;
+	close(rs);
+	return rc;
+#else
+	return 0;
+#endif
+}
+
+static scmp_filter_ctx filter_new(void)
+{
+	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+
+	if (ctx && (seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1) < 0 || deadly(ctx) < 0)) {
+		seccomp_release(ctx);
+		ctx = NULL;
+	}
+	return ctx;
+}
+
+int sandbox_vm(char *err, size_t err_size)
+{
+	scmp_filter_ctx ctx = NULL;
+	const char *what = "no_new_privs";
+	int rc = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : 0;
+
+	if (rc == 0) {
+		what = "Landlock";
+		rc = landlock(NULL, 0); /* this thread's; the filter below covers all */
+	}
+	if (rc == 0) {
+		what = "the seccomp filter";
+		ctx = filter_new();
+		rc = ctx ? ALLOW(ctx, on_descriptors) : -ENOMEM;
+	}
+	if (rc == 0)
+		rc = ALLOW(ctx, on_memory);
+	if (rc == 0)
+		rc = ALLOW(ctx, on_itself);
+	if (rc == 0)
+		rc = by_argument(ctx);
+	if (rc == 0)
+		rc = seccomp_load(ctx);
+	if (ctx)
+		seccomp_release(ctx);
+	if (rc < 0)
+		snprintf(err, err_size, "cannot close the sandbox: %s: %s; --no-sandbox runs without one", what,
+			strerror(-rc));
+	return rc;
+}
+
+int sandbox_broker(int run_fd, int snap_fd)
+{
+	static const int calls[] = {
+		SCMP_SYS(recvfrom), SCMP_SYS(sendmsg),			   /* requests and answers */
+		SCMP_SYS(openat), SCMP_SYS(close), SCMP_SYS(fstat), SCMP_SYS(newfstatat), SCMP_SYS(fcntl),
+		SCMP_SYS(getdents64), SCMP_SYS(lseek),			   /* lists */
+		SCMP_SYS(mkdirat), SCMP_SYS(unlinkat), SCMP_SYS(renameat), SCMP_SYS(renameat2),
+		SCMP_SYS(flock), SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(rt_sigreturn),
+		SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(restart_syscall), SCMP_SYS(getrandom),
+		SCMP_SYS(futex), SCMP_SYS(exit_group), SCMP_SYS(gettid), SCMP_SYS(getpid), SCMP_SYS(madvise),
+	};
+	const int fds[2] = { run_fd, snap_fd };
+	scmp_filter_ctx ctx;
+	int rc;
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return -errno;
+	rc = landlock(fds, 2);
+	if (rc < 0)
+		return rc;
+	ctx = filter_new();
+	if (!ctx)
+		return -ENOMEM;
+	rc = ALLOW(ctx, calls);
+	if (rc == 0) /* opendir() takes memory; no code */
+		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
+			SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	if (rc == 0)
+		rc = seccomp_load(ctx);
+	seccomp_release(ctx);
+	return rc;
+}
