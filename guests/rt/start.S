@@ -23,6 +23,7 @@ FUNC(pvh_entry)
 	cld
 	movl	%ebx, %ebp
 	lgdt	gdt_ptr
+	movl	$(kernel_stacks + KERNEL_STACK), %esp	/* the ABI promises none */
 	call	enter_long_mode
 	ljmp	$SEL_KCODE, $long_entry
 END(pvh_entry)
