@@ -454,7 +454,7 @@ static const struct vmc_job_ops job_ops = { .progress = on_progress, .done = on_
 
 static long begin_job(struct world *w, struct job *j, char *id, size_t size)
 {
-	json_t *msg;
+	json_t *msg, *args;
 	long cmd;
 
 	assert_int_equal(vmc_conn_snapshot_save(w->conn, "before", &job_ops, j), 0);
@@ -462,9 +462,10 @@ static long begin_job(struct world *w, struct job *j, char *id, size_t size)
 	msg = heard(w);
 	assert_string_equal(json_string_value(json_object_get(msg, "execute")), "snapshot-save");
 	cmd = (long)json_integer_value(json_object_get(msg, "id"));
-	msg = json_incref(json_object_get(msg, "arguments"));
-	assert_string_equal(json_string_value(json_object_get(msg, "tag")), "before");
-	snprintf(id, size, "%s", json_string_value(json_object_get(msg, "job-id")));
+	args = json_object_get(msg, "arguments");
+	assert_string_equal(json_string_value(json_object_get(args, "tag")), "before");
+	snprintf(id, size, "%s", json_string_value(json_object_get(args, "job-id")));
+	json_decref(msg);
 	return cmd;
 }
 
