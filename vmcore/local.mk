@@ -35,7 +35,8 @@ libclient_la_SOURCES = vmcore/client/client.h vmcore/client/paths.c \
 	vmcore/client/list.c vmcore/client/spawn.c \
 	vmcore/client/json.h vmcore/client/json.c vmcore/client/conn.h vmcore/client/conn.c \
 	vmcore/client/command.c vmcore/client/job.c vmcore/client/wait.c vmcore/client/sample.c \
-	vmcore/client/parse.c vmcore/client/parse_views.c vmcore/client/symbols.c
+	vmcore/client/parse.c vmcore/client/parse_views.c vmcore/client/symbols.c \
+	vmcore/client/check.c
 libclient_la_CPPFLAGS = $(AM_CPPFLAGS) $(PATH_CPPFLAGS)
 libclient_la_CFLAGS = $(AM_CFLAGS) -fvisibility=hidden $(JANSSON_CFLAGS) $(ELF_CFLAGS)
 

@@ -215,7 +215,7 @@ static int error_rc(const char *class)
 	if (class && !strcmp(class, "CommandNotFound"))
 		return -ENOSYS;
 	if (class && !strcmp(class, "DeviceNotFound"))
-		return -ENOENT;
+		return -ENODEV; /* -ENOENT is a VM that is not there */
 	return -EIO;
 }
 

@@ -124,6 +124,29 @@ int vmc_parse_memory_map(const char *json, struct vmc_map_entry **out, size_t *n
 	return rc;
 }
 
+int vmc_parse_console_info(const char *json, struct vmc_console_info *out, size_t max, size_t *n)
+{
+	json_t *arr = load(json);
+	size_t count = json_array_size(arr), i;
+	int rc = json_is_array(arr) ? 0 : -EPROTO;
+
+	if (count > max)
+		count = max;
+	for (i = 0; i < count; i++) {
+		const json_t *v = json_array_get(arr, i);
+
+		memset(&out[i], 0, sizeof(out[i]));
+		json_opt_text(v, "name", out[i].name, sizeof(out[i].name));
+		out[i].history = json_opt_u64(v, "history", UINT64_MAX);
+		out[i].total = json_opt_u64(v, "total", UINT64_MAX);
+		out[i].clients = (uint32_t)json_opt_u64(v, "clients", UINT32_MAX);
+		out[i].stalled = json_opt_bool(v, "stalled");
+	}
+	*n = count;
+	json_decref(arr);
+	return rc;
+}
+
 static void print_device(FILE *f, const struct vmc_device_desc *d)
 {
 	uint32_t i;

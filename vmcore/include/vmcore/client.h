@@ -63,6 +63,27 @@ VMC_API int vmc_spawn_result(int fd, char *err, size_t err_size);
 VMC_API int vmc_spawn_program(char *out, size_t size, char *err, size_t err_size);
 VMC_API int vmc_spawn_wait(const struct vmc_spawn *spawn, int timeout_ms, char *err, size_t err_size);
 
+/* ---- is this host ready (check.c) ---- */
+
+#define VMC_HOST_CAPS 32
+struct vmc_host_info {
+	char program[512];  /* which vitrine-vm was asked */
+	char version[32];
+	char path[64];	    /* "/dev/kvm" */
+	bool usable;
+	int error;	    /* errno when not usable */
+	char message[VMC_MSG_SIZE];
+	int32_t api_version, max_vcpus, max_memslots;
+	uint32_t ncaps;
+	struct {
+		char name[32];
+		bool present;
+	} caps[VMC_HOST_CAPS];
+};
+/** vmc_check_host() - ask vitrine-vm --check-host what KVM offers here; blocks for 10 s at most.
+ * Return: 0 with @out filled (look at usable), or -errno when vitrine-vm cannot be asked. */
+VMC_API int vmc_check_host(struct vmc_host_info *out, char *err, size_t err_size);
+
 /* ---- samples (sample.c) ---- */
 
 struct vmc_sample_cpu {
@@ -201,6 +222,13 @@ VMC_API int vmc_parse_snapshots(const char *json, struct vmc_snapshot_info **out
 VMC_API int vmc_parse_devices(const char *json, char **text_out); /* x-devices as readable lines; free() */
 VMC_API int vmc_parse_registers(const char *json, struct vmc_sample_cpu *out); /* x-registers, x-step */
 VMC_API int vmc_parse_memory_map(const char *json, struct vmc_map_entry **out, size_t *n); /* x-memory-map; free() */
+struct vmc_console_info {
+	char name[16];	       /* "hvc0" */
+	uint64_t history, total; /* bytes kept for those who attach; bytes ever */
+	uint32_t clients;
+	bool stalled;	       /* a reader is slow: the guest waits */
+};
+VMC_API int vmc_parse_console_info(const char *json, struct vmc_console_info *out, size_t max, size_t *n); /* x-console-info */
 
 /** vmc_parse_translate() - the reply of x-translate. */
 VMC_API int vmc_parse_translate(const char *json, uint64_t *gpa);

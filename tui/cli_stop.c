@@ -1,0 +1,139 @@
+/*
+ * cli_stop.c - the verb stop: the power button where there is one, the plug when that is wanted.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tui/cli.h"
+
+struct stopping {
+	struct vmc_conn *conn;
+	bool replied, down, gone;
+	int rc;
+	char error[VMC_MSG_SIZE];
+};
+
+static void on_event(void *arg, const char *name, const char *data)
+{
+	struct stopping *s = arg;
+
+	if (!strcmp(name, "SHUTDOWN"))
+		s->down = true;
+}
+
+static void on_closed(void *arg, const char *why)
+{
+	struct stopping *s = arg;
+
+	s->gone = s->down = true;
+}
+
+static void on_reply(void *arg, int rc, const char *error, const char *json)
+{
+	struct stopping *s = arg;
+
+	s->replied = true;
+	s->rc = rc;
+	snprintf(s->error, sizeof(s->error), "%s", error ? error : "");
+}
+
+/* Until *@flag, or the time is over. */
+static bool wait_flag(struct stopping *s, const bool *flag, int timeout_ms)
+{
+	uint64_t end = cli_now_ms() + (uint64_t)timeout_ms;
+
+	while (!*flag && !s->gone) {
+		struct pollfd p = { .fd = vmc_conn_fd(s->conn), .events = vmc_conn_poll_events(s->conn) };
+		uint64_t now = cli_now_ms();
+
+		if (now >= end)
+			return false;
+		if (poll(&p, 1, (int)(end - now)) > 0)
+			vmc_conn_process(s->conn);
+	}
+	return true;
+}
+
+static int command(struct stopping *s, const char *name)
+{
+	s->replied = false;
+	if (vmc_conn_command(s->conn, name, NULL, on_reply, s) < 0)
+		return -EPIPE;
+	if (!wait_flag(s, &s->replied, CLI_WAIT_MS))
+		return -ETIMEDOUT;
+	return s->rc;
+}
+
+static int pull_plug(struct stopping *s, const char *vm)
+{
+	int rc = command(s, "quit");
+
+	/* The connection may end before the reply is read: that is what was asked for. */
+	if (rc < 0 && !s->gone)
+		return cli_fail(cli_status_of(rc), "%s: %s", vm, rc == -ETIMEDOUT ? "no answer to quit; see vitrine log"
+			: s->error);
+	if (!wait_flag(s, &s->gone, CLI_WAIT_MS))
+		return cli_fail(CLI_TIMEOUT, "%s: its process does not end; see `vitrine log %s`", vm, vm);
+	return CLI_OK;
+}
+
+static int stop_open(struct stopping *s, const char *vm, bool force, int timeout_ms)
+{
+	struct vmc_vm_info info;
+	int status = cli_vm_info(vm, &info), rc;
+
+	if (status != CLI_OK)
+		return status;
+	if (force || (info.state != VMC_RUNNING && info.state != VMC_PAUSED))
+		return pull_plug(s, vm);
+	if (info.state == VMC_PAUSED) {
+		if (!cli_ask("%s is paused and cannot shut itself down. Turn it off?", vm))
+			return cli_fail(CLI_FAILED, "%s is paused: vitrine resume %s first, or stop --force", vm, vm);
+		return pull_plug(s, vm);
+	}
+	rc = command(s, "system_powerdown");
+	if (rc < 0 && !s->gone) {
+		if (!cli_ask("%s has no power button (%s). Turn it off?", vm, s->error))
+			return cli_fail(CLI_FAILED, "%s cannot be asked to shut down (%s): stop --force turns it off", vm,
+				s->error);
+		return pull_plug(s, vm);
+	}
+	if (!wait_flag(s, &s->down, timeout_ms))
+		return cli_fail(CLI_TIMEOUT, "%s has not shut down within %g s; stop --force turns it off", vm,
+			timeout_ms / 1000.0);
+	return s->gone ? CLI_OK : pull_plug(s, vm);
+}
+
+int cli_stop_vm(const char *vm, bool force, int timeout_ms)
+{
+	static const struct vmc_conn_ops ops = { .event = on_event, .closed = on_closed };
+	struct stopping s = { 0 };
+	char err[VMC_MSG_SIZE];
+	int rc = vmc_conn_open(vm, &ops, &s, &s.conn, err, sizeof(err)), status;
+
+	if (rc < 0)
+		return cli_fail(cli_status_of(rc), "%s", err);
+	status = stop_open(&s, vm, force, timeout_ms);
+	vmc_conn_close(s.conn);
+	return status;
+}
+
+int cli_stop(int argc, char **argv)
+{
+	enum { FORCE, TIMEOUT };
+	struct cli_call call;
+	int status, worst = CLI_OK, i, timeout_ms = 30000;
+
+	if (!cli_parse("stop", argc, argv, &call, &status))
+		return status;
+	if (call.value[TIMEOUT] && !cli_seconds(call.value[TIMEOUT], &timeout_ms))
+		return cli_fail(CLI_USAGE, "--timeout %s: a number of seconds", call.value[TIMEOUT]);
+	for (i = 0; i < call.argc; i++) {
+		status = cli_stop_vm(call.argv[i], call.value[FORCE] != NULL, timeout_ms);
+		if (status > worst)
+			worst = status;
+	}
+	return worst;
+}
