@@ -1,0 +1,213 @@
+/*
+ * lineview.c - how the bottom line and the palette's list of completions look. Screen thread.
+ */
+#include "config.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include "tui/ui.h"
+#include "tui/vm.h"
+
+/* Text at *x in the bottom line, up to column @end. */
+static void add(struct ui *ui, int *x, int end, enum ui_role role, const char *fmt, ...)
+{
+	char text[UI_MSG_SIZE];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (*x < end)
+		*x += draw_text(ui, ui->rows - 1, *x, end - *x, role, text);
+}
+
+/* "p pause" in the key's and the line's colours; left out whole when it does not fit. */
+static void hint(struct ui *ui, int *x, int end, const char *command, const char *word)
+{
+	char key[32];
+
+	key_hint(ui, command, key, sizeof(key));
+	if (key[0] == '\0' || *x + text_width(key) + text_width(word) + 4 > end)
+		return;
+	add(ui, x, end, ROLE_STATUS, " \u00b7 ");
+	add(ui, x, end, ROLE_STATUS, "%s %s", key, word);
+}
+
+static void control_hints(struct ui *ui, int x, int end)
+{
+	const struct ui_vm *vm = ui->sel;
+
+	add(ui, &x, end, ROLE_STATUS, " Enter console");
+	if (vm != NULL && !vm_is_live(vm))
+		hint(ui, &x, end, "start", "start");
+	else if (vm != NULL)
+		hint(ui, &x, end, "pause", vm->info.state == VMC_PAUSED ? "resume" : "pause");
+	hint(ui, &x, end, "snapshot", "snapshot");
+	hint(ui, &x, end, "load", "load");
+	hint(ui, &x, end, "filter", "filter");
+	hint(ui, &x, end, "palette", "command");
+	hint(ui, &x, end, "help", "help");
+	hint(ui, &x, end, "quit", "leave");
+}
+
+static void console_hints(struct ui *ui, int x, int end)
+{
+	char prefix[32];
+
+	ui_key_name(ui->opt.prefix, prefix, sizeof(prefix));
+	add(ui, &x, end, ROLE_STATUS, " keys go to the guest \u00b7 %s back to commands \u00b7 %s %s sends %s", prefix, prefix,
+		prefix, prefix);
+}
+
+/* What is going on with snapshots, drawn from the right; returns where it begins. */
+static int draw_jobs(struct ui *ui, int end)
+{
+	char text[192];
+	size_t i;
+	int w;
+
+	for (i = 0; i < ui->nvms; i++) {
+		const struct vm_job *job = &ui->vms[i]->job;
+
+		if (!job->active)
+			continue;
+		snprintf(text, sizeof(text), " %s %s %s %3u%% ", ui->vms[i]->name, job->what, job->name,
+			job->total > 0 ? (unsigned)(job->done * 100 / job->total) : 0);
+		w = text_width(text);
+		if (end - w < 24)
+			break;
+		end -= w;
+		draw_text(ui, ui->rows - 1, end, w, ROLE_PROMPT, text);
+	}
+	return end;
+}
+
+static int draw_right(struct ui *ui)
+{
+	struct tab *t = tab_current(ui);
+	char text[96];
+	int w;
+
+	snprintf(text, sizeof(text), " %s%s %d/%d ", t->name, t->zoom ? " zoomed" : "", ui->tab + 1, ui->ntabs);
+	w = text_width(text);
+	if (w > ui->cols / 3)
+		return ui->cols;
+	draw_text(ui, ui->rows - 1, ui->cols - w, w, ROLE_STATUS, text);
+	return draw_jobs(ui, ui->cols - w);
+}
+
+/* The text being typed, with its end or the cursor in sight. */
+static void draw_editor(struct ui *ui, int x, int end, int *cursor_x)
+{
+	const struct line_editor *ed = &ui->line.ed;
+	char before[sizeof(ed->text)];
+	const char *from = ed->text;
+	int room = end - x - 1, w;
+
+	snprintf(before, sizeof(before), "%.*s", (int)ed->cur, ed->text);
+	w = text_width(before);
+	while (w > room && *from != '\0') {
+		from++;
+		while (((unsigned char)*from & 0xc0) == 0x80)
+			from++;
+		w = text_width(before + (from - ed->text));
+	}
+	draw_text(ui, ui->rows - 1, x, end - x, ROLE_PROMPT, from);
+	*cursor_x = x + w;
+}
+
+static int editor_x(const struct ui *ui)
+{
+	return ui->line.kind == LINE_PROMPT ? text_width(ui->line.label) + 3 : 2;
+}
+
+bool line_cursor(struct ui *ui, int *y, int *x)
+{
+	if (ui->line.kind == LINE_NONE)
+		return false;
+	*y = ui->rows - 1;
+	if (ui->line.kind == LINE_ASK)
+		*x = text_width(ui->line.label) + 9 < ui->cols ? text_width(ui->line.label) + 8 : ui->cols - 1;
+	else
+		draw_editor(ui, editor_x(ui), ui->cols, x);
+	return true;
+}
+
+static void draw_mode(struct ui *ui, int *x, int end)
+{
+	const struct ui_vm *vm = ui->sel;
+
+	if (ui->console_mode)
+		add(ui, x, end, ROLE_MODE_CONSOLE, " [CONSOLE%s%s] ", vm != NULL ? " " : "", vm != NULL ? vm->name : "");
+	else
+		add(ui, x, end, ROLE_MODE_CONTROL, " [CONTROL] ");
+}
+
+void line_draw(struct ui *ui)
+{
+	int x = 0, end, unused;
+
+	ui->draw_line = false;
+	draw_fill(ui, ui->rows - 1, 0, 1, ui->cols, line_active(ui) ? ROLE_PROMPT : ROLE_STATUS);
+	switch (ui->line.kind) {
+	case LINE_ASK:
+		add(ui, &x, ui->cols - 8, ROLE_WARN, " %s", ui->line.label);
+		add(ui, &x, ui->cols, ROLE_PROMPT, " (y/n) ");
+		return;
+	case LINE_PROMPT:
+		add(ui, &x, ui->cols, ROLE_KEY, " %s: ", ui->line.label);
+		draw_editor(ui, editor_x(ui), ui->cols, &unused);
+		return;
+	case LINE_PALETTE:
+	case LINE_FILTER:
+		add(ui, &x, ui->cols, ROLE_KEY, " %s", ui->line.label);
+		draw_editor(ui, editor_x(ui), ui->cols, &unused);
+		return;
+	case LINE_NONE:
+		break;
+	}
+	end = draw_right(ui);
+	draw_mode(ui, &x, end);
+	if (ui->line.message_until_ms != 0)
+		add(ui, &x, end, ui->line.bad ? ROLE_BAD : ROLE_STATUS, " %s", ui->line.message);
+	else if (ui->console_mode)
+		console_hints(ui, x, end);
+	else
+		control_hints(ui, x, end);
+}
+
+/* Completions with their help, above the line, the chosen one marked. */
+void line_popup(struct ui *ui)
+{
+	struct ui_line *l = &ui->line;
+	const struct ui_cmd *cmd;
+	int h = l->ncompletion, w = 0, i, first = 0, y, cw, room;
+	char text[256];
+
+	if (l->kind != LINE_PALETTE || h == 0)
+		return;
+	room = ui->rows - 3;
+	if (h > room)
+		h = room > 12 ? 12 : room;
+	if (h > 12)
+		h = 12;
+	for (i = 0; i < l->ncompletion; i++) {
+		cw = text_width(l->completion[i]);
+		w = cw > w ? cw : w;
+	}
+	if (l->completion_at >= h)
+		first = l->completion_at - h + 1;
+	for (i = 0; i < h; i++) {
+		enum ui_role role = first + i == l->completion_at ? ROLE_SELECTED : ROLE_PROMPT;
+
+		y = ui->rows - 1 - h + i;
+		draw_fill(ui, y, 0, 1, ui->cols, role);
+		draw_text(ui, y, 2, ui->cols - 2, role, l->completion[first + i]);
+		cmd = l->completion_start == 0 ? command_find(l->completion[first + i]) : NULL;
+		if (cmd == NULL)
+			continue;
+		snprintf(text, sizeof(text), "%s%s%s", cmd->args != NULL ? cmd->args : "",
+			cmd->args != NULL && *cmd->args != '\0' ? "  " : "", cmd->help);
+		draw_text(ui, y, w + 4, ui->cols - w - 4, role, text);
+	}
+}

@@ -1,0 +1,69 @@
+/*
+ * main.c - vitrine: without a verb the workstation, else what cli.h has for scripts.
+ */
+#include "config.h"
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+#include "tui/ui.h"
+
+/* name, default keys, arguments, what it does: for people, and for tests that try each one */
+static int list_commands(void)
+{
+	size_t i;
+
+	for (i = 0; command_table[i].name != NULL; i++)
+		if (command_table[i].flags & CMD_UI)
+			printf("%s\t%s\t%s\t%s\n", command_table[i].name,
+				command_table[i].keys != NULL ? command_table[i].keys : "", command_table[i].args,
+				command_table[i].help);
+	return 0;
+}
+
+static void usage(FILE *f)
+{
+	fputs("usage: vitrine [-l LAYOUT] [-t THEME] [-c FILE] [--ascii] [--select VM]\n"
+	      "       vitrine VERB ...          vitrine --help lists the verbs\n"
+	      "       vitrine --list-commands   the workstation's commands and their keys\n",
+		f);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option longs[] = {{"layout", required_argument, NULL, 'l'},
+		{"theme", required_argument, NULL, 't'}, {"config", required_argument, NULL, 'c'},
+		{"ascii", no_argument, NULL, 'a'}, {"select", required_argument, NULL, 's'},
+		{"list-commands", no_argument, NULL, 'L'}, {NULL, 0, NULL, 0}};
+	struct ui_start start = {.config = NULL};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "l:t:c:as:", longs, NULL)) != -1) {
+		switch (c) {
+		case 'l':
+			start.layout = optarg;
+			break;
+		case 't':
+			start.theme = optarg;
+			break;
+		case 'c':
+			start.config = optarg;
+			break;
+		case 'a':
+			start.ascii = true;
+			break;
+		case 's':
+			start.select = optarg;
+			break;
+		case 'L':
+			return list_commands();
+		default:
+			usage(stderr);
+			return 2;
+		}
+	}
+	if (optind < argc) {
+		usage(stderr);
+		return 2;
+	}
+	return ui_main(&start);
+}
