@@ -214,7 +214,7 @@ void cmd_irq(const struct args *a)
 	const struct rt_cpu *cpu = rt_cpu();
 
 	for (unsigned v = 0; v < VECTORS; v++) {
-		char name[40];
+		char name[48];
 
 		if (!cpu->irqs[v])
 			continue;

@@ -45,7 +45,8 @@ static struct queue queues[2];
 static uint8_t rx_data[RX_BUFFERS][RX_SIZE];
 static uint64_t common, notify, device;
 static uint32_t notify_multiplier;
-static bool present;
+static uint16_t msix_last; /* MSI-X entries in use, less one */
+static bool present, has_size;
 
 static bool find_caps(unsigned dev)
 {
@@ -82,7 +83,8 @@ static bool find_caps(unsigned dev)
 	return common && notify && device;
 }
 
-/* One MSI-X entry a vector; the message goes to vCPU 0's local APIC. */
+/* MSI-X: an entry for receiving, one for sending, one for the configuration; a device with fewer has
+ * them share the last. The messages go to vCPU 0's local APIC. */
 static bool msix_init(unsigned dev)
 {
 	unsigned at = k_pci_read(dev, 0, 0x34) & 0xfc;
@@ -91,11 +93,13 @@ static bool msix_init(unsigned dev)
 		uint32_t head = k_pci_read(dev, 0, at), where;
 		uint64_t table;
 
-		if ((head & 0xff) != 0x11 || (head >> 16 & 0x7ff) + 1 < 3)
+		if ((head & 0xff) != 0x11)
 			continue;
+		msix_last = head >> 16 & 0x7ff;
+		msix_last = msix_last > 2 ? 2 : msix_last;
 		where = k_pci_read(dev, 0, at + 4);
 		table = (k_pci_read(dev, 0, 0x10 + 4 * (where & 7)) & ~15u) + (where & ~7u);
-		for (unsigned i = 0; i < 3; i++) {
+		for (unsigned i = 0; i <= msix_last; i++) {
 			k_write32(table + 16 * i, 0xfee00000 | rt_cpus[0].apic_id << 12);
 			k_write32(table + 16 * i + 4, 0);
 			k_write32(table + 16 * i + 8, VEC_RX + i);
@@ -119,14 +123,14 @@ static bool queue_init(unsigned i)
 	if (q->size > QUEUE_MAX)
 		q->size = QUEUE_MAX;
 	k_write16(common + C_QUEUE_SIZE, q->size);
-	k_write16(common + C_QUEUE_MSIX, (uint16_t)i);
+	k_write16(common + C_QUEUE_MSIX, i < msix_last ? (uint16_t)i : msix_last);
 	for (unsigned a = 0; a < 3; a++) {
 		k_write32(common + C_QUEUE_DESC + 8 * a, (uint32_t)addr[a]);
 		k_write32(common + C_QUEUE_DESC + 8 * a + 4, (uint32_t)(addr[a] >> 32));
 	}
 	q->notify = notify + (uint64_t)k_read16(common + C_QUEUE_NOTIFY_OFF) * notify_multiplier;
 	k_write16(common + C_QUEUE_ENABLE, 1);
-	return k_read16(common + C_QUEUE_MSIX) == i;
+	return k_read16(common + C_QUEUE_MSIX) != 0xffff;
 }
 
 static void offer(struct queue *q, uint16_t id)
@@ -141,6 +145,8 @@ static void read_size(void)
 	uint8_t generation;
 	unsigned tries = 0;
 
+	if (!has_size)
+		return;
 	do { /* §2.4.1: both fields from the same moment */
 		generation = k_read8(common + C_GENERATION);
 		rt_console.cols = k_read16(device);
@@ -167,7 +173,7 @@ static bool start(unsigned dev)
 	k_write8(common + C_STATUS, S_ACKNOWLEDGE | S_DRIVER | S_FEATURES_OK);
 	if (!(k_read8(common + C_STATUS) & S_FEATURES_OK) || !msix_init(dev))
 		return false;
-	k_write16(common + C_MSIX_CONFIG, 2);
+	k_write16(common + C_MSIX_CONFIG, msix_last);
 	if (!queue_init(0) || !queue_init(1))
 		return false;
 	for (uint16_t i = 0; i < RX_BUFFERS && i < queues[0].size; i++) {
@@ -175,8 +181,8 @@ static bool start(unsigned dev)
 		offer(&queues[0], i);
 	}
 	queues[1].avail.flags = NO_INTERRUPT; /* until somebody waits */
-	if (features)
-		read_size();
+	has_size = features & F_SIZE;
+	read_size();
 	k_write8(common + C_STATUS, S_ACKNOWLEDGE | S_DRIVER | S_FEATURES_OK | S_DRIVER_OK);
 	k_write16(queues[0].notify, 0);
 	return true;
@@ -252,16 +258,15 @@ void k_virtio_interrupt(unsigned vector)
 {
 	if (!present)
 		return;
-	switch (vector) {
-	case VEC_RX:
+	if (vector == VEC_RX || !msix_last)
 		k_virtio_refill();
-		break;
-	case VEC_TX:
+	if (vector == VEC_TX || !msix_last)
 		rt_cpu()->events |= EV_TX;
-		break;
-	case VEC_CFG:
+	if (vector == VEC_CFG || vector == VEC_RX + (unsigned)msix_last) {
+		unsigned cols = rt_console.cols, rows = rt_console.rows;
+
 		read_size();
-		rt_cpu()->events |= EV_RESIZE;
-		break;
+		if (cols != rt_console.cols || rows != rt_console.rows)
+			rt_cpu()->events |= EV_RESIZE;
 	}
 }

@@ -3,6 +3,7 @@
  * then everything is sent again, so that a terminal that attaches late and gets the history's end
  * sees a whole screen.
  */
+#include "font.h"
 #include "screen.h"
 
 #define WHOLE_EVERY 65536 /* bytes of changes */
@@ -166,23 +167,71 @@ void scr_title(const char *name, const char *what)
 		scr_text(0, (int)(cols - strlen(size) - 1), ST_TITLE, size);
 }
 
-void scr_keys(int row, const char *keys)
+/* Columns up to the two spaces that end an entry. */
+static int entry_width(const char *keys)
+{
+	int width = 0;
+
+	while (*keys && !(keys[0] == ' ' && keys[1] == ' ')) {
+		uint32_t c;
+
+		keys = decode(keys, &c);
+		width++;
+	}
+	return width;
+}
+
+static int place_keys(const char *keys, int row, bool draw)
 {
 	int col = 0;
 
 	while (*keys) {
-		uint32_t c;
-		bool key = true;
+		int width = entry_width(keys);
+		enum scr_style style = ST_KEY;
 
-		while (*keys && !(keys[0] == ' ' && keys[1] == ' ')) {
+		if (col && col + width > (int)cols) {
+			row++;
+			col = 0;
+		}
+		for (; width; width--) {
+			uint32_t c;
+
 			keys = decode(keys, &c);
 			if (c == ' ')
-				key = false;
-			scr_cell(row, col++, key ? ST_KEY : ST_DIM, c);
+				style = ST_DIM;
+			if (draw)
+				scr_cell(row, col, style, c);
+			col++;
 		}
 		while (*keys == ' ')
-			keys++, col++;
+			keys++;
+		col += 2;
 	}
+	return row;
+}
+
+int scr_keys(const char *keys)
+{
+	int first = (int)rows - 1 - place_keys(keys, 0, false);
+
+	place_keys(keys, first, true);
+	return first;
+}
+
+void scr_big(int row, int col, unsigned scale, enum scr_style style, const char *text)
+{
+	unsigned width = (FONT_W + 1) * scale, height = FONT_H * scale;
+
+	for (; *text; text++, col += (int)width)
+		for (unsigned y = 0; y < height; y += 2)
+			for (unsigned x = 0; x < width; x++) {
+				bool up = font_bit(*text, x / scale, y / scale);
+				bool low = y + 1 < height && font_bit(*text, x / scale, (y + 1) / scale);
+
+				if (up || low)
+					scr_cell(row + (int)(y / 2), col + (int)x, style,
+						up && low ? 0x2588 : up ? 0x2580 : 0x2584);
+			}
 }
 
 static void show_row(unsigned r, uint32_t *style, bool *placed)

@@ -29,8 +29,12 @@ void scr_cell(int row, int col, enum scr_style style, uint32_t codepoint);
 void scr_bar(int row, int col, int width, enum scr_style style, uint64_t value, uint64_t max);
 /** scr_title() - the first line: name, what it is, and the size at the right. */
 void scr_title(const char *name, const char *what);
-/** scr_keys() - "p pause  q quit": keys on the last row; words after the first of each pair are dim. */
-void scr_keys(int row, const char *keys);
+/** scr_keys() - "p pause  q quit" on the last lines: the first word of each pair is the key.
+ * Returns the first row it took. */
+int scr_keys(const char *keys);
+/** scr_big() - @text in dots of font.h, two dots a cell (half blocks): 4 rows high, 6 columns a
+ * character, times @scale. */
+void scr_big(int row, int col, unsigned scale, enum scr_style style, const char *text);
 /** scr_plain() - back to a normal screen with a cursor, for a program that ends. */
 void scr_plain(void);
 const char *scr_sgr(enum scr_style style); /* its escape sequence */
