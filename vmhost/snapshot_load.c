@@ -84,10 +84,7 @@ int snapshot_fits(struct host *h, const struct snapshot *s, char *err, size_t er
 int snapshot_apply(struct host *h, const struct snapshot *s, char *err, size_t err_size)
 {
 	struct vmc_in in;
-	int rc = vmc_mem_map_file(h->vm, s->fd[SNAP_MEMORY]);
-
-	if (rc == 0)
-		rc = vmc_state_load(h->vm, s->state, s->manifest.state_size);
+	int rc = vmc_state_load_with_memory(h->vm, s->state, s->manifest.state_size, s->fd[SNAP_MEMORY]);
 
 	if (rc < 0) {
 		snprintf(err, err_size, "state: %s", vmc_error(h->vm));

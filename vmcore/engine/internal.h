@@ -245,6 +245,13 @@ bool run_is_still(const struct vmc_vm *vm);
 void run_quiesce(struct vmc_vm *vm);
 void run_park_all(struct vmc_vm *vm);
 void run_drop_events(struct vmc_vm *vm);
+/** mem_swap_in() - as vmc_mem_map_file(), but what was in memory is kept: _back() puts it in its place again,
+ * _done() lets it go. Owner, VM still. */
+struct mem_swap;
+int mem_swap_in(struct vmc_vm *vm, int fd, struct mem_swap **out);
+void mem_swap_back(struct vmc_vm *vm, struct mem_swap *swap);
+void mem_swap_done(struct vmc_vm *vm, struct mem_swap *swap);
+
 /** run_revive() - after a state load: whatever it was, the VM is paused now. */
 void run_revive(struct vmc_vm *vm);
 int run_end_threads(struct vmc_vm *vm);

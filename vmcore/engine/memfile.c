@@ -141,9 +141,16 @@ static int check_file(struct vmc_vm *vm, int fd)
 	return 0;
 }
 
+/* One region's share of a swap: first the mapping to come, then the one that was. */
 struct mapping {
-	void *at;
-	int file;
+	void *at; /* MAP_FAILED: none */
+	int file; /* -1: none */
+	uint64_t offset;
+};
+
+struct mem_swap {
+	size_t n; /* regions when it was made: none comes or goes meanwhile */
+	struct mapping m[];
 };
 
 /* Everything that can fail for lack of something is done before the first region changes. */
@@ -161,6 +168,7 @@ static int prepare(struct vmc_vm *vm, int fd, struct mapping *m)
 		if (m[i].at == MAP_FAILED)
 			return -errno;
 		(void)madvise(m[i].at, r->pub.size, MADV_DONTFORK);
+		m[i].offset = offset;
 		m[i].file = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 		if (m[i].file < 0)
 			return -errno;
@@ -169,64 +177,101 @@ static int prepare(struct vmc_vm *vm, int fd, struct mapping *m)
 	return 0;
 }
 
-static void undo(struct vmc_vm *vm, struct mapping *m)
+/*
+ * What is in the region and what is in @m change places; KVM follows (the host address stays what it was).
+ * MREMAP_DONTUNMAP: the address is never free for another thread's mmap() to take.
+ */
+static int exchange(struct region *r, struct mapping *m)
 {
-	for (size_t i = 0; i < vm->nregions; i++) {
-		if (m[i].at != MAP_FAILED)
-			munmap(m[i].at, vm->regions[i]->pub.size);
-		if (m[i].file >= 0)
-			close(m[i].file);
+	struct mapping old = { .file = r->file, .offset = r->file_offset };
+
+	old.at = mremap(r->pub.hva, r->pub.size, r->pub.size, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, NULL);
+	if (old.at == MAP_FAILED)
+		return -errno;
+	if (mremap(m->at, r->pub.size, r->pub.size, MREMAP_MAYMOVE | MREMAP_FIXED, r->pub.hva) == MAP_FAILED) {
+		int rc = -errno;
+
+		(void)mremap(old.at, r->pub.size, r->pub.size, MREMAP_MAYMOVE | MREMAP_FIXED, r->pub.hva);
+		return rc;
 	}
+	r->file = m->file;
+	r->file_offset = m->offset;
+	*m = old;
+	return 0;
 }
 
-/* Moving a mapping onto another replaces it; KVM follows (the host address stays what it was). */
-static int replace(struct vmc_vm *vm, struct mapping *m)
+static int exchange_all(struct vmc_vm *vm, struct mem_swap *swap)
 {
-	uint64_t offset = 0;
+	int rc = 0;
 
-	for (size_t i = 0; i < vm->nregions; i++) {
-		struct region *r = vm->regions[i];
-
-		if (!is_ram(r))
+	for (size_t i = 0; i < swap->n; i++) {
+		if (!is_ram(vm->regions[i]))
 			continue;
-		if (mremap(m[i].at, r->pub.size, r->pub.size, MREMAP_MAYMOVE | MREMAP_FIXED, r->pub.hva) ==
-			MAP_FAILED)
-			return -errno;
-		m[i].at = MAP_FAILED;
-		if (r->file >= 0)
-			close(r->file);
-		r->file = m[i].file;
-		r->file_offset = offset;
-		m[i].file = -1;
-		offset += r->pub.size;
+		rc = exchange(vm->regions[i], &swap->m[i]);
+		if (rc == 0)
+			continue;
+		while (i-- > 0) /* all or nothing */
+			if (is_ram(vm->regions[i]))
+				(void)exchange(vm->regions[i], &swap->m[i]);
+		break;
 	}
+	return rc;
+}
+
+int mem_swap_in(struct vmc_vm *vm, int fd, struct mem_swap **out)
+{
+	struct mem_swap *swap;
+	int rc = check_file(vm, fd);
+
+	if (rc < 0)
+		return rc;
+	swap = calloc(1, sizeof(*swap) + vm->nregions * sizeof(swap->m[0]));
+	if (!swap)
+		return vmc_fail(vm, -ENOMEM, "memory file: out of memory");
+	swap->n = vm->nregions;
+	for (size_t i = 0; i < swap->n; i++)
+		swap->m[i] = (struct mapping){ MAP_FAILED, -1, 0 };
+	rc = prepare(vm, fd, swap->m);
+	if (rc == 0)
+		rc = exchange_all(vm, swap);
+	if (rc < 0) {
+		mem_swap_done(vm, swap);
+		return vmc_fail(vm, rc, "memory file: map it: %s", strerror(-rc));
+	}
+	dirty_mark_all(vm);
+	*out = swap;
 	return 0;
+}
+
+void mem_swap_back(struct vmc_vm *vm, struct mem_swap *swap)
+{
+	(void)exchange_all(vm, swap);
+	dirty_mark_all(vm);
+	mem_swap_done(vm, swap);
+}
+
+void mem_swap_done(struct vmc_vm *vm, struct mem_swap *swap)
+{
+	for (size_t i = 0; i < swap->n; i++) {
+		if (swap->m[i].at != MAP_FAILED)
+			munmap(swap->m[i].at, vm->regions[i]->pub.size);
+		if (swap->m[i].file >= 0)
+			close(swap->m[i].file);
+	}
+	free(swap);
 }
 
 int vmc_mem_map_file(struct vmc_vm *vm, int fd)
 {
-	struct mapping *m;
+	struct mem_swap *swap;
 	int rc;
 
 	if (!run_is_still(vm))
 		return vmc_fail(vm, -EINVAL, "memory file: the VM is running; pause it first");
-	rc = check_file(vm, fd);
-	if (rc < 0)
-		return rc;
-	m = calloc(vm->nregions + 1, sizeof(*m));
-	if (!m)
-		return vmc_fail(vm, -ENOMEM, "memory file: out of memory");
-	for (size_t i = 0; i < vm->nregions; i++)
-		m[i] = (struct mapping){ MAP_FAILED, -1 };
-	rc = prepare(vm, fd, m);
+	rc = mem_swap_in(vm, fd, &swap);
 	if (rc == 0)
-		rc = replace(vm, m);
-	undo(vm, m);
-	free(m);
-	if (rc < 0)
-		return vmc_fail(vm, rc, "memory file: map it: %s", strerror(-rc));
-	dirty_mark_all(vm);
-	return 0;
+		mem_swap_done(vm, swap);
+	return rc;
 }
 
 int64_t vmc_mem_resident(const struct vmc_vm *cvm, uint64_t gpa, uint64_t len)

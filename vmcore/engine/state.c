@@ -450,10 +450,11 @@ static int apply(struct vmc_vm *vm, const struct sections *all, bool machine)
 	return rc < 0 ? rc : apply_devices(vm, all);
 }
 
-/* Check, keep what is, apply; when that fails put back what was. */
-static int load(struct vmc_vm *vm, const void *data, size_t len, bool machine)
+/* Check, keep what is, apply; when that fails put back what was. @memory_fd: RAM to go with it, or -1. */
+static int load(struct vmc_vm *vm, const void *data, size_t len, bool machine, int memory_fd)
 {
 	struct sections *all = malloc(sizeof(*all));
+	struct mem_swap *swap = NULL;
 	struct vmc_out old;
 	char why[300];
 	int rc;
@@ -464,10 +465,16 @@ static int load(struct vmc_vm *vm, const void *data, size_t len, bool machine)
 	rc = check_all(vm, data, len, all, machine);
 	if (rc == 0)
 		rc = machine ? vmc_state_save(vm, &old) : vmc_snapshot_devices(vm, &old);
+	/* After the old devices were saved (they may write memory), before the new ones look at it. */
+	if (rc == 0 && memory_fd >= 0)
+		rc = mem_swap_in(vm, memory_fd, &swap);
 	if (rc == 0) {
 		rc = apply(vm, all, machine);
 		if (rc < 0) {
 			snprintf(why, sizeof(why), "%s", vmc_error(vm));
+			if (swap)
+				mem_swap_back(vm, swap);
+			swap = NULL;
 			if (check_all(vm, old.data, old.len, all, machine) < 0 ||
 				apply(vm, all, machine) < 0)
 				vmc_fail(vm, rc, "%s; and the old state could not be put back", why);
@@ -475,6 +482,8 @@ static int load(struct vmc_vm *vm, const void *data, size_t len, bool machine)
 				vmc_fail(vm, rc, "%s", why);
 		}
 	}
+	if (swap)
+		mem_swap_done(vm, swap);
 	vmc_out_free(&old);
 	free(all);
 	return rc;
@@ -492,23 +501,33 @@ int vmc_state_check(struct vmc_vm *vm, const void *data, size_t len)
 	return rc;
 }
 
-int vmc_state_load(struct vmc_vm *vm, const void *data, size_t len)
+static int load_all(struct vmc_vm *vm, const void *data, size_t len, int memory_fd)
 {
 	int rc = not_running(vm, "load the state");
 
 	if (rc == 0)
-		rc = load(vm, data, len, true);
+		rc = load(vm, data, len, true, memory_fd);
 	if (rc < 0)
 		return rc;
 	run_revive(vm);
 	return 0;
 }
 
+int vmc_state_load(struct vmc_vm *vm, const void *data, size_t len)
+{
+	return load_all(vm, data, len, -1);
+}
+
+int vmc_state_load_with_memory(struct vmc_vm *vm, const void *data, size_t len, int memory_fd)
+{
+	return load_all(vm, data, len, memory_fd);
+}
+
 int vmc_restore_devices(struct vmc_vm *vm, const void *data, size_t len)
 {
 	int rc = not_running(vm, "load the devices");
 
-	return rc < 0 ? rc : load(vm, data, len, false);
+	return rc < 0 ? rc : load(vm, data, len, false, -1);
 }
 
 /* ---- one vCPU alone ---- */

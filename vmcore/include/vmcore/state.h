@@ -56,6 +56,9 @@ VMC_API int vmc_state_check(struct vmc_vm *vm, const void *data, size_t len);
  * state is saved first and put back). Owner; VM not running.
  */
 VMC_API int vmc_state_load(struct vmc_vm *vm, const void *data, size_t len);
+/** vmc_state_load_with_memory() - the same together with RAM from a vmc_mem_dump(), mapped as by
+ * vmc_mem_map_file(). On failure both the state and the memory are as they were. */
+VMC_API int vmc_state_load_with_memory(struct vmc_vm *vm, const void *data, size_t len, int memory_fd);
 
 /* The reference interface's names: devices alone. */
 VMC_API int vmc_snapshot_devices(struct vmc_vm *vm, struct vmc_out *out);
