@@ -9,6 +9,7 @@ vitrine_SOURCES = tui/main.c tui/screen.c tui/screen.h tui/ui.h tui/panel.h tui/
 	tui/panel_later.c
 vitrine_CPPFLAGS = $(AM_CPPFLAGS) $(PATH_CPPFLAGS)
 vitrine_CFLAGS = $(AM_CFLAGS) $(NCURSES_CFLAGS) $(LIBCONFIG_CFLAGS) $(EVENT_CFLAGS)
-vitrine_LDADD = libviews.la libclient.la $(JANSSON_LIBS) $(ELF_LIBS) $(NCURSES_LIBS) $(LIBCONFIG_LIBS) $(EVENT_LIBS) $(ZYDIS_LIBS)
+vitrine_LDADD = libconsole.la libpane.la libcli.la libviews.la libfilter.la libclient.la $(JANSSON_LIBS) $(ELF_LIBS) $(NCURSES_LIBS) $(LIBCONFIG_LIBS) $(EVENT_LIBS) $(ZYDIS_LIBS)
 
 include tui/views.mk
+include tui/cli.mk

@@ -5,6 +5,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
+#include "tui/cli.h"
 #include "tui/ui.h"
 
 /* name, default keys, arguments, what it does: for people, and for tests that try each one */
@@ -28,7 +29,12 @@ static void usage(FILE *f)
 		f);
 }
 
-int main(int argc, char **argv)
+static int workstation(void)
+{
+	return ui_main(&(struct ui_start){.config = NULL});
+}
+
+static int with_options(int argc, char **argv)
 {
 	static const struct option longs[] = {{"layout", required_argument, NULL, 'l'},
 		{"theme", required_argument, NULL, 't'}, {"config", required_argument, NULL, 'c'},
@@ -58,12 +64,21 @@ int main(int argc, char **argv)
 			return list_commands();
 		default:
 			usage(stderr);
-			return 2;
+			return CLI_USAGE;
 		}
 	}
 	if (optind < argc) {
 		usage(stderr);
-		return 2;
+		return CLI_USAGE;
 	}
 	return ui_main(&start);
+}
+
+int main(int argc, char **argv)
+{
+	int status;
+
+	cli_workstation = workstation;
+	status = cli_main(argc, argv);
+	return status >= 0 ? status : with_options(argc, argv);
 }
