@@ -73,5 +73,6 @@ const char *snapshots_chosen(struct panel *p);
 
 /* the form behind "new" (panel_new.c), to be an overlay */
 struct panel *newvm_form(struct ui *ui);
+void newvm_kernel(const char *text, char *out, size_t size); /* "shell" -> "guest:shell" */
 
 #endif

@@ -227,7 +227,10 @@ int cmd_previous_vm(struct ui_cmd_call *call)
 
 int cmd_new(struct ui_cmd_call *call)
 {
+	const char *argv[36];
+	char kernel[256];
 	struct panel *form;
+	int i, n = 0;
 
 	if (call->argc == 1) {
 		form = newvm_form(call->ui);
@@ -236,5 +239,15 @@ int cmd_new(struct ui_cmd_call *call)
 		ui_overlay(call->ui, form);
 		return 0;
 	}
-	return vm_spawn(call->ui, call->argv[1], call->argc > 2 ? (const char *const *)call->argv + 2 : NULL);
+	for (i = 2; i < call->argc; i++) {
+		if (i == 2 && call->argv[i][0] != '-') {
+			newvm_kernel(call->argv[i], kernel, sizeof(kernel));
+			argv[n++] = "--kernel";
+			argv[n++] = kernel;
+			continue;
+		}
+		argv[n++] = call->argv[i];
+	}
+	argv[n] = NULL;
+	return vm_spawn(call->ui, call->argv[1], argv);
 }

@@ -21,7 +21,8 @@ const struct ui_cmd command_table[] = {
 		"Enter i", VM, cmd_console, complete_live_vm)
 	ROW("start", "[VM]", "Start a defined VM, or run one that was stopped again.",
 		"s", VM, cmd_start, complete_vm)
-	ROW("new", "[NAME [OPTION...]]", "Start a new VM with options of vitrine-vm; without arguments a form asks.",
+	ROW("new", "[NAME [GUEST|KERNEL [OPTION...]]]",
+		"Start a new VM, with options of vitrine-vm(1); without arguments a form asks.",
 		"n", CMD_UI, cmd_new, NULL)
 	ROW("pause", "[VM]", "Stop the VM's time, or let it go on when it is paused.",
 		"p", VM, cmd_pause, complete_live_vm)

@@ -14,10 +14,10 @@ static const struct {
 	const char *label, *option, *initial, *about;
 } fields[FIELDS] = {
 	{"name", NULL, "", "letters, digits, . _ -"},
-	{"guest", "--guest", "shell", "shell, pager, clock, smp, or a path to a kernel (ELF or bzImage)"},
+	{"guest", "--kernel", "shell", "shell, pager, clock, smp, or a path to a kernel (ELF or bzImage)"},
 	{"memory", "--memory", "64M", "such as 64M or 2G"},
 	{"vCPUs", "--vcpus", "1", "1 to 64"},
-	{"command line", "--cmdline", "", "for the guest's kernel; may be empty"},
+	{"command line", "--append", "", "for the guest's kernel; may be empty"},
 };
 
 struct form {
@@ -47,6 +47,14 @@ struct panel *newvm_form(struct ui *ui)
 	}
 	editor_set(&f->ed[F_NAME], name);
 	return &f->p;
+}
+
+/* A word is a guest that came with vitrine, anything with a slash a file. */
+void newvm_kernel(const char *text, char *out, size_t size)
+{
+	bool as_is = strchr(text, '/') != NULL || strncmp(text, "guest:", 6) == 0;
+
+	snprintf(out, size, "%s%s", as_is ? "" : "guest:", text);
 }
 
 static struct panel *form_create(struct ui *ui, struct ui_vm *vm)
@@ -86,14 +94,16 @@ static void form_draw(struct panel *p)
 static enum panel_result submit(struct form *f)
 {
 	const char *argv[2 * FIELDS + 1];
-	bool path = strchr(f->ed[F_GUEST].text, '/') != NULL;
+	char kernel[sizeof(f->ed[0].text) + 8];
 	int i, n = 0;
+
+	newvm_kernel(f->ed[F_GUEST].text, kernel, sizeof(kernel));
 
 	for (i = 1; i < FIELDS; i++) {
 		if (f->ed[i].len == 0)
 			continue;
-		argv[n++] = i == F_GUEST && path ? "--kernel" : fields[i].option;
-		argv[n++] = f->ed[i].text;
+		argv[n++] = fields[i].option;
+		argv[n++] = i == F_GUEST ? kernel : f->ed[i].text;
 	}
 	argv[n] = NULL;
 	return vm_spawn(f->p.ui, f->ed[F_NAME].text, argv) == 0 ? PANEL_CLOSE : PANEL_REDRAW;
