@@ -5,11 +5,13 @@ vitrine_SOURCES = tui/main.c tui/screen.c tui/screen.h tui/ui.h tui/panel.h tui/
 	tui/theme.c tui/palette.c tui/draw.c tui/layout.c tui/place.c tui/tabs.c tui/panes.c tui/frames.c tui/pool.c \
 	tui/vm.c tui/vm.h tui/vm_internal.h tui/vm_live.c tui/vm_watch.c \
 	tui/commands.c tui/cmd.h tui/cmd_vm.c tui/cmd_snapshot.c tui/cmd_pane.c tui/cmd_screen.c \
-	tui/panels.c tui/panel_vms.c tui/panel_snapshots.c tui/panel_log.c tui/panel_help.c tui/panel_new.c \
-	tui/panel_later.c
+	tui/panels.c tui/panel_vms.c tui/panel_snapshots.c tui/panel_log.c tui/panel_help.c tui/panel_new.c
 vitrine_CPPFLAGS = $(AM_CPPFLAGS) $(PATH_CPPFLAGS)
 vitrine_CFLAGS = $(AM_CFLAGS) $(NCURSES_CFLAGS) $(LIBCONFIG_CFLAGS) $(EVENT_CFLAGS)
-vitrine_LDADD = libconsole.la libpane.la libcli.la libviews.la libfilter.la libclient.la $(JANSSON_LIBS) $(ELF_LIBS) $(NCURSES_LIBS) $(LIBCONFIG_LIBS) $(EVENT_LIBS) $(ZYDIS_LIBS)
+vitrine_LDADD = libconsole.la libpane.la libcli.la libviews.la liblater.la libfilter.la libclient.la $(JANSSON_LIBS) $(ELF_LIBS) $(NCURSES_LIBS) $(LIBCONFIG_LIBS) $(EVENT_LIBS) $(ZYDIS_LIBS)
+
+noinst_LTLIBRARIES += liblater.la
+liblater_la_SOURCES = tui/panel_later.c
 
 include tui/views.mk
 include tui/cli.mk

@@ -1,5 +1,5 @@
 /*
- * panel_later.c - places for views that are being written; weak, so that each gives way to the real one.
+ * panel_later.c - the place of a view that is being written; linked last, so that it gives way to the real one.
  */
 #include "config.h"
 #include <stdlib.h>
@@ -22,12 +22,5 @@ static void draw(struct panel *p)
 	ui_draw(p, 0, 0, ROLE_DIM, "%s", p->ops->name);
 }
 
-#define LATER(id, text)                                                                                  \
-	const struct panel_ops id __attribute__((weak)) = {.name = text, .help = text, .min_h = 3, .min_w = 20, \
-		.per_vm = true, .create = create, .destroy = destroy, .draw = draw}
-LATER(panel_console, "console");
-LATER(panel_serial, "serial");
-LATER(panel_vcpu, "vcpu");
-LATER(panel_memmap, "memmap");
-LATER(panel_heat, "heat");
-LATER(panel_hex, "hex");
+const struct panel_ops panel_hex = {.name = "hex", .help = "hex", .min_h = 3, .min_w = 20, .per_vm = true,
+	.create = create, .destroy = destroy, .draw = draw};
