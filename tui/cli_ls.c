@@ -43,7 +43,7 @@ static void ls_json(struct cli_json *j, const struct vmc_list_entry *e, const st
 	cli_json_open(j, NULL, '{');
 	cli_json_text(j, "name", e->name);
 	cli_json_text(j, "state", state);
-	cli_json_bool(j, "running", e->running);
+	cli_json_bool(j, "up", e->running);
 	cli_json_bool(j, "defined", e->defined);
 	if (e->running) {
 		cli_json_number(j, "pid", info->pid ? info->pid : e->pid);
@@ -63,10 +63,11 @@ static void ls_line(const struct vmc_list_entry *e, const struct vmc_vm_info *in
 {
 	char mem[16] = "-", up[32] = "-", pid[16] = "-", vcpus[16] = "-", reason[80];
 
-	if (e->running) {
+	if (e->running)
+		snprintf(pid, sizeof(pid), "%" PRId32, info->pid ? info->pid : e->pid);
+	if (info->name[0]) { /* it answered */
 		cli_size(info->ram_bytes, mem, sizeof(mem));
 		uptime(info->uptime_ms, up, sizeof(up));
-		snprintf(pid, sizeof(pid), "%" PRId32, info->pid ? info->pid : e->pid);
 		snprintf(vcpus, sizeof(vcpus), "%" PRIu32, info->vcpus);
 	}
 	printf("%-20s %-9s %7s %5s %7s %9s  ", e->name, state, pid, vcpus, mem, up);

@@ -112,8 +112,8 @@ void cli_clean_bytes(FILE *f, const char *bytes, size_t len)
 		/* C0 but tab and newline, DEL, and C1 as UTF-8 */
 		if (c == 0xc2 && i + 1 < len && (unsigned char)bytes[i + 1] - 0x80u < 0x20)
 			fputc('?', f), i++;
-		else if (c == '\r' && i + 1 < len && bytes[i + 1] == '\n')
-			continue;
+		else if (c == '\r' && (i + 1 == len || bytes[i + 1] == '\n' || bytes[i + 1] == '\r'))
+			continue; /* part of a line's end */
 		else if ((c < 0x20 && c != '\n' && c != '\t') || c == 0x7f)
 			fputc('?', f);
 		else

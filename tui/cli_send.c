@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "tui/cli.h"
+#include "tui/term/filter.h"
 
 #define KEEP_MAX (1u << 20) /* output that --expect looks through at once */
 
@@ -18,8 +19,9 @@ struct sending {
 	char *text;
 	size_t len, sent;
 	uint64_t skip;	    /* bytes of history that came before us */
-	const char *expect; /* NULL: none */
-	char *seen;
+	const char *expect; /* "": nothing */
+	struct filter filter;
+	char *seen;	    /* what came, as plain text */
 	size_t nseen;
 	bool found;
 };
@@ -91,16 +93,18 @@ static int count_history(struct sending *s, unsigned stream)
 	return status;
 }
 
-/* Keeps the last KEEP_MAX bytes; what is looked for cannot be longer than half of that. */
-static void take_output(struct sending *s, const char *bytes, size_t len)
+/* Plain text only: colours and cursor movement would come between the letters that are waited for.
+ * Keeps the last KEEP_MAX bytes; what is looked for cannot be longer than a quarter of that. */
+static void keep_text(void *arg, enum filter_kind kind, const char *bytes, size_t len)
 {
-	if (s->skip >= len) {
-		s->skip -= len;
+	struct sending *s = arg;
+
+	if (kind == FILTER_SEQ && !(len == 1 && strchr("\r\n\t", bytes[0])))
 		return;
+	if (len > KEEP_MAX / 4) {
+		bytes += len - KEEP_MAX / 4;
+		len = KEEP_MAX / 4;
 	}
-	bytes += s->skip;
-	len -= s->skip;
-	s->skip = 0;
 	if (s->nseen + len > KEEP_MAX) {
 		size_t drop = s->nseen / 2;
 
@@ -109,7 +113,35 @@ static void take_output(struct sending *s, const char *bytes, size_t len)
 	}
 	memcpy(s->seen + s->nseen, bytes, len);
 	s->nseen += len;
+}
+
+static void take_output(struct sending *s, const char *bytes, size_t len)
+{
+	if (s->skip >= len) {
+		s->skip -= len;
+		return;
+	}
+	filter_feed(&s->filter, bytes + s->skip, len - s->skip);
+	s->skip = 0;
 	s->found = s->found || memmem(s->seen, s->nseen, s->expect, strlen(s->expect));
+}
+
+/* Line by line; of a line that was written over, what stood there last. */
+static void print_seen(const struct sending *s)
+{
+	size_t start = 0, i;
+
+	for (i = 0; i <= s->nseen; i++) {
+		if (i < s->nseen && s->seen[i] == '\r' && i + 1 < s->nseen && s->seen[i + 1] != '\n' &&
+			s->seen[i + 1] != '\r')
+			start = i + 1;
+		if (i < s->nseen && s->seen[i] != '\n')
+			continue;
+		cli_clean_bytes(stdout, s->seen + start, i - start);
+		if (i > start || i < s->nseen)
+			putchar('\n');
+		start = i + 1;
+	}
 }
 
 /* 1: go on; 0: the console has ended. */
@@ -180,7 +212,8 @@ int cli_send(int argc, char **argv)
 	status = count_history(&s, (unsigned)stream);
 	if (status != CLI_OK)
 		return status;
-	s.seen = malloc(KEEP_MAX + 4096);
+	s.seen = malloc(KEEP_MAX);
+	filter_init(&s.filter, keep_text, &s);
 	s.fd = cli_console_connect(s.vm, (unsigned)stream);
 	if (!s.seen || make_text(&s, &call, call.value[ESCAPES], !call.value[NO_ENTER]) < 0)
 		status = cli_fail(CLI_FAILED, "no memory");
@@ -188,11 +221,8 @@ int cli_send(int argc, char **argv)
 		status = cli_fail(cli_status_of(s.fd), "%s: cannot attach to its console: %s", s.vm, strerror(-s.fd));
 	else
 		status = converse(&s, timeout_ms);
-	if (s.nseen && !call.value[QUIET] && s.expect[0]) {
-		s.seen[s.nseen] = '\0';
-		cli_clean_bytes(stdout, s.seen, s.nseen);
-		putchar('\n');
-	}
+	if (s.nseen && !call.value[QUIET] && s.expect[0])
+		print_seen(&s);
 	if (s.fd >= 0)
 		close(s.fd);
 	free(s.seen);

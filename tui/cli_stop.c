@@ -5,11 +5,14 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "tui/cli.h"
 
 struct stopping {
 	struct vmc_conn *conn;
+	int pidfd; /* its process; -1: not known */
 	bool replied, down, gone;
 	int rc;
 	char error[VMC_MSG_SIZE];
@@ -66,6 +69,14 @@ static int command(struct stopping *s, const char *name)
 	return s->rc;
 }
 
+/* The connection ends before the process does: what comes next may want its name or its memory. */
+static bool wait_process(int pidfd)
+{
+	struct pollfd p = { .fd = pidfd, .events = POLLIN };
+
+	return pidfd < 0 || poll(&p, 1, CLI_WAIT_MS) == 1;
+}
+
 static int pull_plug(struct stopping *s, const char *vm)
 {
 	int rc = command(s, "quit");
@@ -74,7 +85,7 @@ static int pull_plug(struct stopping *s, const char *vm)
 	if (rc < 0 && !s->gone)
 		return cli_fail(cli_status_of(rc), "%s: %s", vm, rc == -ETIMEDOUT ? "no answer to quit; see vitrine log"
 			: s->error);
-	if (!wait_flag(s, &s->gone, CLI_WAIT_MS))
+	if (!wait_flag(s, &s->gone, CLI_WAIT_MS) || !wait_process(s->pidfd))
 		return cli_fail(CLI_TIMEOUT, "%s: its process does not end; see `vitrine log %s`", vm, vm);
 	return CLI_OK;
 }
@@ -86,6 +97,7 @@ static int stop_open(struct stopping *s, const char *vm, bool force, int timeout
 
 	if (status != CLI_OK)
 		return status;
+	s->pidfd = info.pid > 0 ? (int)syscall(SYS_pidfd_open, info.pid, 0) : -1;
 	if (force || (info.state != VMC_RUNNING && info.state != VMC_PAUSED))
 		return pull_plug(s, vm);
 	if (info.state == VMC_PAUSED) {
@@ -103,19 +115,23 @@ static int stop_open(struct stopping *s, const char *vm, bool force, int timeout
 	if (!wait_flag(s, &s->down, timeout_ms))
 		return cli_fail(CLI_TIMEOUT, "%s has not shut down within %g s; stop --force turns it off", vm,
 			timeout_ms / 1000.0);
-	return s->gone ? CLI_OK : pull_plug(s, vm);
+	if (s->gone)
+		return wait_process(s->pidfd) ? CLI_OK : CLI_TIMEOUT;
+	return pull_plug(s, vm);
 }
 
 int cli_stop_vm(const char *vm, bool force, int timeout_ms)
 {
 	static const struct vmc_conn_ops ops = { .event = on_event, .closed = on_closed };
-	struct stopping s = { 0 };
+	struct stopping s = { .pidfd = -1 };
 	char err[VMC_MSG_SIZE];
 	int rc = vmc_conn_open(vm, &ops, &s, &s.conn, err, sizeof(err)), status;
 
 	if (rc < 0)
 		return cli_fail(cli_status_of(rc), "%s", err);
 	status = stop_open(&s, vm, force, timeout_ms);
+	if (s.pidfd >= 0)
+		close(s.pidfd);
 	vmc_conn_close(s.conn);
 	return status;
 }
