@@ -56,13 +56,16 @@ struct cli_verb {
 	const char *more; /* what else the man page and --help say; may be NULL */
 };
 extern const struct cli_verb cli_verbs[]; /* ends with a NULL name */
+extern const struct cli_verb cli_no_verb; /* the workstation itself */
 const struct cli_verb *cli_find(const char *name);
 
 /** cli_main() - everything but the workstation: verbs, --help, --version, --list-verbs, --dump-man.
  * Return: exit status, or -1 when argv[1] is none of these (argc 1, or an option of the workstation). */
 int cli_main(int argc, char **argv);
 /** cli_workstation - opens the workstation for the verb demo; set by main(). */
-extern int (*cli_workstation)(void);
+extern int (*cli_workstation)(const char *select);
+/** cli_usage() - wrong options of the workstation: where to look; returns CLI_USAGE. */
+int cli_usage(void);
 /** cli_help() - what `vitrine VERB --help` says. */
 void cli_help(const struct cli_verb *verb);
 /** cli_dump_man() - the COMMANDS section of vitrine(1), mdoc. */

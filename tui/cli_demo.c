@@ -14,7 +14,7 @@
 static const char *const guests[] = { "shell", "pager", "clock" };
 #define NGUESTS (sizeof(guests) / sizeof(guests[0]))
 
-int (*cli_workstation)(void);
+int (*cli_workstation)(const char *select);
 
 static void demo_name(size_t i, char *out, size_t size)
 {
@@ -164,5 +164,7 @@ int cli_demo(int argc, char **argv)
 		return status;
 	if (!cli_workstation)
 		return cli_fail(CLI_FAILED, "this vitrine was built without its workstation");
-	return cli_workstation();
+	status = cli_workstation("demo-shell");
+	puts("The demo's VMs go on: `vitrine demo` attaches again, `vitrine demo --stop` ends them.");
+	return status;
 }

@@ -131,20 +131,35 @@ const struct cli_verb *cli_find(const char *name)
 	return NULL;
 }
 
-void cli_help(const struct cli_verb *verb)
+static const struct cli_option workstation_options[] = {
+	{ "layout", 'l', "LAYOUT", "begin with this layout, a name or one written out" },
+	{ "theme", 't', "THEME", "begin with this theme" },
+	{ "config", 'c', "FILE", "read this instead of vitrine.cfg" },
+	{ "select", 's', "VM", "begin with this VM" },
+	{ "ascii", 'a', NULL, "draw with ASCII characters only" },
+	END
+};
+const struct cli_verb cli_no_verb = { .name = "", .args = "[OPTIONS]", .help = "Open the workstation on every VM there is.",
+	.options = workstation_options };
+
+static void print_options(const struct cli_option *o)
 {
-	const struct cli_option *o;
 	char left[64];
 
-	printf("usage: vitrine %s %s\n\n%s\n", verb->name, verb->args, verb->help);
-	if (verb->more)
-		printf("%s\n", verb->more);
-	putchar('\n');
-	for (o = verb->options; o && o->name; o++) {
+	for (; o && o->name; o++) {
 		snprintf(left, sizeof(left), "%s%c%s--%s%s%s", o->letter ? "-" : " ", o->letter ? o->letter : ' ',
 			o->letter ? ", " : "  ", o->name, o->arg ? " " : "", o->arg ? o->arg : "");
 		printf("  %-28s %s\n", left, o->help);
 	}
+}
+
+void cli_help(const struct cli_verb *verb)
+{
+	printf("usage: vitrine %s %s\n\n%s\n", verb->name, verb->args, verb->help);
+	if (verb->more)
+		printf("%s\n", verb->more);
+	putchar('\n');
+	print_options(verb->options);
 	printf("  %-28s %s\n", "-h, --help", "print this");
 }
 
@@ -154,11 +169,19 @@ static void help_all(void)
 
 	puts("usage: vitrine [OPTIONS]              open the workstation\n"
 	     "       vitrine VERB [ARGUMENTS]       one act, for scripts\n");
+	print_options(workstation_options);
+	putchar('\n');
 	for (v = cli_verbs; v->name; v++)
 		printf("  %-10s %s\n", v->name, v->help);
 	puts("\n`vitrine VERB --help` shows a verb's options. Exit status: 0 done, 1 failed, 2 wrong arguments,\n"
 	     "3 no such VM, 4 KVM cannot be used, 5 not in time.\n"
-	     "--version prints the version, --list-verbs the verbs.");
+	     "--version prints the version, --list-verbs the verbs, --list-commands the workstation's commands.");
+}
+
+int cli_usage(void)
+{
+	fputs("usage: vitrine [OPTIONS] or vitrine VERB ...; `vitrine --help` lists both\n", stderr);
+	return CLI_USAGE;
 }
 
 static int unknown(const char *name)
@@ -200,7 +223,7 @@ int cli_main(int argc, char **argv)
 		return CLI_OK;
 	}
 	if (!strcmp(argv[1], "--list-options")) {
-		v = argc > 2 ? cli_find(argv[2]) : NULL;
+		v = argc > 2 ? cli_find(argv[2]) : &cli_no_verb;
 		for (const struct cli_option *o = v ? v->options : NULL; o && o->name; o++)
 			printf("--%s%s\n", o->name, o->arg ? "=" : "");
 		return CLI_OK;

@@ -9,36 +9,41 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include "tui/cli.h"
 #include "tui/cmd.h"
 
 #define ROW(name, args, help, keys, flags, exec, complete) {name, args, help, keys, flags, exec, NULL, complete},
+/* also a verb of the command line, and a verb alone: their options and further help are in cli_verbs.c */
+#define BOTH(name, args, help, keys, flags, exec, complete) \
+	{#name, args, help, keys, (flags) | CMD_CLI, exec, cli_##name, complete},
+#define VERB(name, args, help) {#name, args, help, NULL, CMD_CLI, NULL, cli_##name, NULL},
 #define VM (CMD_UI | CMD_NEEDS_VM)
 #define ASK (CMD_UI | CMD_NEEDS_VM | CMD_ASKS)
 
 const struct ui_cmd command_table[] = {
 	/* VMs */
-	ROW("console", "[VM]", "Type to the guest: go to its console and enter CONSOLE mode.",
+	BOTH(console, "[VM]", "Type to the guest: go to its console and enter CONSOLE mode.",
 		"Enter i", VM, cmd_console, complete_live_vm)
-	ROW("start", "[VM]", "Start a defined VM, or run one that was stopped again.",
+	BOTH(start, "[VM]", "Start a defined VM, or run one that was stopped again.",
 		"s", VM, cmd_start, complete_vm)
 	ROW("new", "[NAME [GUEST|KERNEL [OPTION...]]]",
 		"Start a new VM, with options of vitrine-vm(1); without arguments a form asks.",
 		"n", CMD_UI, cmd_new, NULL)
-	ROW("pause", "[VM]", "Stop the VM's time, or let it go on when it is paused.",
+	BOTH(pause, "[VM]", "Stop the VM's time, or let it go on when it is paused.",
 		"p", VM, cmd_pause, complete_live_vm)
-	ROW("resume", "[VM]", "Let a paused VM go on.",
+	BOTH(resume, "[VM]", "Let a paused VM go on.",
 		NULL, VM, cmd_resume, complete_live_vm)
 	ROW("step", "[VM [CPU]]", "Run one instruction of a paused VM.",
 		".", VM, cmd_step, complete_live_vm)
-	ROW("snapshot", "[VM [NAME]]", "Save the VM's whole state as a snapshot; it runs on.",
+	BOTH(snapshot, "[VM [NAME]]", "Save the VM's whole state as a snapshot; it runs on.",
 		"t", VM, cmd_snapshot, complete_live_vm)
-	ROW("load", "[VM [SNAPSHOT]]", "Go back to a snapshot: what the guest did since is lost.",
+	BOTH(load, "[VM [SNAPSHOT]]", "Go back to a snapshot: what the guest did since is lost.",
 		"L", ASK, cmd_load, complete_snapshot)
 	ROW("delete", "[VM [SNAPSHOT]]", "Delete a snapshot.",
 		"D", ASK, cmd_delete, complete_snapshot)
 	ROW("shutdown", "[VM]", "Ask the guest to shut down, as its power button does.",
 		"S", ASK, cmd_shutdown, complete_live_vm)
-	ROW("reset", "[VM]", "Reset the machine at once, as its reset button does.",
+	BOTH(reset, "[VM]", "Reset the machine at once, as its reset button does.",
 		"R", ASK, cmd_reset, complete_live_vm)
 	ROW("force-off", "[VM]", "End the VM at once; what it has not saved is lost.",
 		"F", ASK, cmd_force_off, complete_live_vm)
@@ -117,6 +122,27 @@ const struct ui_cmd command_table[] = {
 		"C-c", CMD_UI, cmd_detach, NULL)
 	ROW("quit", "", "Back out of what is open, then leave; VMs go on.",
 		"q", CMD_UI, cmd_quit, NULL)
+	/* of the command line alone */
+	VERB(ls, "[OPTIONS]",
+		"List the VMs that run and those that are defined.")
+	VERB(run, "[OPTIONS] GUEST|KERNEL",
+		"Start a VM from the command line and attach to its console.")
+	VERB(stop, "[OPTIONS] VM...",
+		"Shut VMs down, by the power button where there is one.")
+	VERB(send, "[OPTIONS] VM [TEXT...]",
+		"Type into a VM's console and wait for an answer.")
+	VERB(registers, "[OPTIONS] VM",
+		"Show the registers of a vCPU.")
+	VERB(map, "[OPTIONS] VM",
+		"Show the memory map: RAM, devices, holes, memory slots.")
+	VERB(devices, "[OPTIONS] VM",
+		"Show the devices with their addresses, interrupts and queues.")
+	VERB(log, "VM",
+		"Print what the VM's process had to say, also after it has ended.")
+	VERB(check, "[OPTIONS]",
+		"Say whether this host can run VMs, what is missing, and how to fix it.")
+	VERB(demo, "[OPTIONS]",
+		"Start three teaching guests and open the workstation on them.")
 	{.name = NULL},
 };
 

@@ -21,17 +21,12 @@ static int list_commands(void)
 	return 0;
 }
 
-static void usage(FILE *f)
+/* For the verb demo. */
+static int workstation(const char *select)
 {
-	fputs("usage: vitrine [-l LAYOUT] [-t THEME] [-c FILE] [--ascii] [--select VM]\n"
-	      "       vitrine VERB ...          vitrine --help lists the verbs\n"
-	      "       vitrine --list-commands   the workstation's commands and their keys\n",
-		f);
-}
+	const struct ui_start start = {.select = select, .own_vms = true};
 
-static int workstation(void)
-{
-	return ui_main(&(struct ui_start){.config = NULL});
+	return ui_main(&start);
 }
 
 static int with_options(int argc, char **argv)
@@ -63,14 +58,11 @@ static int with_options(int argc, char **argv)
 		case 'L':
 			return list_commands();
 		default:
-			usage(stderr);
-			return CLI_USAGE;
+			return cli_usage();
 		}
 	}
-	if (optind < argc) {
-		usage(stderr);
-		return CLI_USAGE;
-	}
+	if (optind < argc)
+		return cli_usage();
 	return ui_main(&start);
 }
 
