@@ -31,4 +31,14 @@ check_PROGRAMS += tests/unit/test_views_memmap
 tests_unit_test_views_memmap_SOURCES = tests/unit/test_views_memmap.c
 tests_unit_test_views_memmap_CFLAGS = $(AM_CFLAGS) $(NCURSES_CFLAGS) $(UNIT_CFLAGS)
 tests_unit_test_views_memmap_LDADD = libviews.la libfakeui.la libclient.la $(JANSSON_LIBS) $(ELF_LIBS) $(UNIT_LIBS)
+
+check_PROGRAMS += tests/unit/test_views_hex
+tests_unit_test_views_hex_SOURCES = tests/unit/test_views_hex.c
+tests_unit_test_views_hex_CFLAGS = $(AM_CFLAGS) $(NCURSES_CFLAGS) $(UNIT_CFLAGS)
+tests_unit_test_views_hex_LDADD = libviews.la libfakeui.la libclient.la $(JANSSON_LIBS) $(ELF_LIBS) $(UNIT_LIBS)
+
+check_PROGRAMS += tests/unit/test_views_devices
+tests_unit_test_views_devices_SOURCES = tests/unit/test_views_devices.c
+tests_unit_test_views_devices_CFLAGS = $(AM_CFLAGS) $(NCURSES_CFLAGS) $(UNIT_CFLAGS)
+tests_unit_test_views_devices_LDADD = libviews.la libfakeui.la libclient.la $(JANSSON_LIBS) $(ELF_LIBS) $(UNIT_LIBS)
 endif
