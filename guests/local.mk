@@ -1,8 +1,9 @@
 # The teaching guests: freestanding images for the PVH boot protocol, built with rules of their own
 # because a guest shares neither flags nor libraries with programs of the host.
-guests_DATA = guests/shell.elf guests/pager.elf
+guests_DATA = guests/shell.elf guests/pager.elf guests/clock.elf guests/smp.elf
 guestvmsdir = $(guestsdir)/vms
-dist_guestvms_DATA = guests/vms/shell.cfg guests/vms/pager.cfg
+dist_guestvms_DATA = guests/vms/shell.cfg guests/vms/pager.cfg guests/vms/clock.cfg \
+	guests/vms/smp.cfg
 CLEANFILES += $(guests_DATA) guests/*.o guests/rt/*.o
 
 guest_h = guests/rt/rt.h guests/rt/kernel.h guests/rt/layout.h guests/rt/line.h \
@@ -15,7 +16,9 @@ guest_rt = guests/rt/start.o guests/rt/k_main.o guests/rt/k_trap.o guests/rt/k_a
 guest_shell = guests/shell.o guests/shell_mem.o guests/shell_cpu.o guests/shell_exit.o \
 	guests/shell_fault.o
 guest_pager = guests/pager.o guests/pager_picture.o
-guest_o = $(guest_rt) $(guest_shell) $(guest_pager)
+guest_clock = guests/clock.o
+guest_smp = guests/smp.o
+guest_o = $(guest_rt) $(guest_shell) $(guest_pager) $(guest_clock) $(guest_smp)
 guest_c = guests/rt/start.S $(patsubst %.o,%.c,$(filter-out guests/rt/start.o,$(guest_o)))
 EXTRA_DIST += $(guest_h) $(guest_c) guests/guest.ld guests/README.md
 
@@ -35,5 +38,7 @@ guests/rt/start.o: guests/rt/start.S
 	$(AM_V_CPPAS)$(CC) $(guest_ccflags) -c $< -o $@
 guests/shell.elf: $(guest_shell)
 guests/pager.elf: $(guest_pager)
+guests/clock.elf: $(guest_clock)
+guests/smp.elf: $(guest_smp)
 $(guests_DATA): $(guest_rt) guests/guest.ld
 	$(AM_V_CCLD)$(CC) $(guest_ldopts) $(filter %.o,$^) -o $@

@@ -219,11 +219,11 @@ static void draw(void)
 	else
 		row = fact(row, "aim", "%lu.%02lu frames a second", pg.speed / 4, pg.speed % 4 * 25);
 	row = fact(row, "wrote", "%'lu pages/s, %lu.%lu MiB/s", pg.per_second, pg.per_second / 256, pg.per_second % 256 * 10 / 256);
-	row = fact(row, "total", "%'lu writes, last to page %#lx", pg.writes, pg.last_page);
-	row = fact(row, "memory", "%lu to %lu MiB, a slice takes %lu us", pg.grid.first / 256, pg.grid.end / 256, pg.slice_us);
+	row = fact(row, "total", "%'lu writes, last %#lx", pg.writes, pg.last_page);
+	row = fact(row, "memory", "%lu to %lu MiB, slice %lu us", pg.grid.first / 256, pg.grid.end / 256, pg.slice_us);
 	row = fact(row, "cells", "%u a row, %u page%s each, %u rows", pg.grid.cells_row, pg.grid.pages_cell,
 		pg.grid.pages_cell == 1 ? "" : "s", pg.grid.rows);
-	bottom = scr_keys("1-6 mode  p pause  +- speed  [] pages per cell  <> cells per row  v verify");
+	bottom = scr_keys("1-6 mode  p pause  +- speed  [] pages/cell  <> cells/row  v verify");
 	if (pg.note[0] && row < bottom)
 		scr_text(row++, 1, ST_ACCENT, pg.note);
 	if (row + 4 < bottom)

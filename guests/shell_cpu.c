@@ -214,17 +214,18 @@ void cmd_irq(const struct args *a)
 	const struct rt_cpu *cpu = rt_cpu();
 
 	for (unsigned v = 0; v < VECTORS; v++) {
-		char name[48];
+		char name[48], vector[16];
 
 		if (!cpu->irqs[v])
 			continue;
 		if (v < 32)
 			rt_snprintf(name, sizeof(name), "%s%s", rt_vector_name(v),
-				v == 6 ? " (mostly system calls)" : "");
+				v == 6 ? " or system call" : "");
 		else
 			rt_snprintf(name, sizeof(name), "%s",
 				v - 32 < ARRAY_SIZE(ours) ? ours[v - 32] : "spurious");
-		rt_printf("%sIDT %2x%s %8lu  %s\r\n", scr_sgr(ST_KEY), v, scr_sgr(ST_PLAIN), cpu->irqs[v], name);
+		rt_snprintf(vector, sizeof(vector), "vector %02x", v);
+		say_key(vector, "%6lu  %s", cpu->irqs[v], name);
 	}
 	say("%lu of the interrupts came in ring 3; %lu HLTs.", cpu->user_irqs, cpu->halts);
 }

@@ -106,9 +106,9 @@ uint64_t k_wait(void *timeout_us)
 	if (rt_console.full && cpu->index == 0)
 		k_console_refill(NULL);
 	cpu->events &= ~(uint32_t)EV_TIMEOUT;
-	if (us != RT_FOREVER && !cpu->events)
+	if (us != RT_FOREVER && !(cpu->events & ~cpu->quiet))
 		arm(us);
-	while (!cpu->events) {
+	while (!(cpu->events & ~cpu->quiet)) {
 		cpu->halts++;
 		__asm__ volatile("sti; hlt; cli" ::: "memory");
 	}

@@ -12,12 +12,15 @@ static void (*start_fn)(void *);
 static void *start_arg;
 static uint8_t user_stacks[MAX_CPUS][8192] __attribute__((aligned(16)));
 
-static void delay_us(uint64_t us)
+/* Asleep, not spinning; what happens meanwhile is kept for the program. */
+static void sleep_us(uint64_t us)
 {
-	uint64_t until = rt_tsc() + rt_tsc_hz() * us / 1000000;
+	struct rt_cpu *cpu = rt_cpu();
+	uint32_t kept = cpu->events & ~(uint32_t)EV_TIMEOUT;
 
-	while (rt_tsc() < until)
-		__asm__ volatile("pause");
+	cpu->events = 0;
+	kept |= (uint32_t)k_wait((void *)us) & ~(uint32_t)EV_TIMEOUT;
+	cpu->events |= kept;
 }
 
 static void share_stack(unsigned index)
@@ -34,7 +37,7 @@ uint64_t k_cpu_start(void *start)
 {
 	const struct k_start *s = start;
 	struct rt_cpu *cpu = &rt_cpus[s->index];
-	uint64_t began = rt_tsc(), limit = rt_tsc_hz() / 2;
+	uint64_t began = rt_tsc(), limit = rt_tsc_hz() / 4;
 
 	if (s->index == 0 || s->index >= MAX_CPUS || cpu->online)
 		return (uint64_t)-1;
@@ -45,11 +48,11 @@ uint64_t k_cpu_start(void *start)
 	start_arg = s->arg;
 	ap_stack = (uint32_t)(uint64_t)(kernel_stacks[s->index] + KERNEL_STACK);
 	k_apic_ipi(s->index, ICR_INIT);
-	delay_us(1000);
+	sleep_us(1000);
 	for (unsigned i = 0; i < 2 && !cpu->online; i++) {
 		k_apic_ipi(s->index, ICR_STARTUP | AP_TRAMPOLINE >> 12);
 		while (!cpu->online && rt_tsc() - began < limit * (i + 1))
-			__asm__ volatile("pause");
+			sleep_us(500);
 	}
 	if (!cpu->online)
 		return (uint64_t)-1;

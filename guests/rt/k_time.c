@@ -66,15 +66,12 @@ void k_time_init(unsigned cpu)
 			c->hz = pit_measured_hz();
 		if (c->hz < 1000000)
 			c->hz = 1000000000; /* no PIT either: any clock is better than none */
-		c->tsc_start = rt_tsc();
+		rt_clock_zero(c);
 	} else {
 		c->hz = rt_clocks[0].hz;
 		c->tsc_start = rt_clocks[0].tsc_start;
-	}
-	if (cpu == 0)
-		c->us_start = c->is_kvmclock ? rt_now_us() : 0;
-	else
 		c->us_start = rt_clocks[0].us_start;
+	}
 }
 
 static uint8_t cmos(uint8_t reg)

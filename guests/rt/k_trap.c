@@ -144,7 +144,8 @@ static void interrupt(struct k_frame *f)
 	case VEC_TIMER: cpu->events |= EV_TIMEOUT; break;
 	case VEC_PIT:	cpu->events |= EV_PIT; break;
 	case VEC_RTC:	cpu->events |= EV_RTC; break;
-	case VEC_IPI:	cpu->events |= EV_IPI; break;
+	case VEC_IPI:
+	case VEC_WAKE:	cpu->events |= EV_IPI; break;
 	case VEC_COM1:	k_serial_interrupt(); break;
 	case VEC_RX: case VEC_TX: case VEC_CFG:
 		k_virtio_interrupt((unsigned)f->vector);
@@ -167,7 +168,7 @@ void k_trap(struct k_frame *f)
 		exception(f);
 		return;
 	}
-	cpu->irq_tsc = rt_tsc();
+	cpu->irq_tsc[f->vector] = rt_tsc();
 	if ((f->cs & 3) == 3)
 		cpu->user_irqs++;
 	interrupt(f);

@@ -106,6 +106,7 @@ struct rt_clock {
 	bool is_kvmclock;
 } __attribute__((aligned(64)));
 extern struct rt_clock rt_clocks[MAX_CPUS];
+void rt_clock_zero(struct rt_clock *c); /* both clocks count from this moment */
 void k_time_init(unsigned cpu);
 uint64_t k_rtc_read(void *date);
 

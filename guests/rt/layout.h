@@ -48,7 +48,7 @@
 #define VEC_CFG	  0x25 /* virtio-console configuration change */
 #define VEC_RTC	  0x26
 #define VEC_IPI	  0x27 /* one CPU to another */
-#define VEC_WAKE  0x28 /* an IPI that only ends a HLT */
+#define VEC_WAKE  0x28 /* the same, counted apart */
 #define VEC_SPURIOUS 0x2f
 
 #define GS_TRY 8 /* offset of struct rt_cpu.try */

@@ -56,7 +56,8 @@ struct rt_cpu {
 	volatile uint32_t online;
 	volatile uint32_t events; /* EV_*, taken by rt_wait() */
 	volatile uint64_t irqs[VECTORS];
-	volatile uint64_t irq_tsc; /* when the last interrupt came in */
+	volatile uint64_t irq_tsc[VECTORS]; /* when the last one came in */
+	volatile uint32_t quiet; /* EV_* that do not end rt_wait(): counted, and slept through */
 	volatile uint64_t user_irqs; /* interrupts that arrived in ring 3 */
 	volatile uint64_t halts;
 	volatile uint64_t sipi_us; /* how long the start-up took */
@@ -109,6 +110,7 @@ struct rt_date {
 
 uint64_t rt_now_us(void); /* since start-up; kvmclock, or the TSC measured against the PIT */
 uint64_t rt_tsc_us(void); /* the same by the TSC alone, at the rate found at start-up */
+uint64_t rt_tsc_to_us(uint64_t tsc);
 uint64_t rt_tsc_hz(void);
 bool rt_has_kvmclock(void);
 void rt_rtc_read(struct rt_date *out); /* the CMOS clock, UTC */

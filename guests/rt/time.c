@@ -9,7 +9,7 @@ static uint64_t scale(uint64_t delta, uint32_t mul, int shift)
 	return (uint64_t)((unsigned __int128)delta * mul >> 32);
 }
 
-static uint64_t kvmclock_us(const volatile struct rt_clock *c)
+static uint64_t kvmclock_us(const volatile struct rt_clock *c, uint64_t tsc)
 {
 	uint32_t version;
 	uint64_t ns;
@@ -17,7 +17,7 @@ static uint64_t kvmclock_us(const volatile struct rt_clock *c)
 	do { /* an odd version: the host is writing */
 		version = c->version & ~1u;
 		__asm__ volatile("" ::: "memory");
-		ns = c->system_time + scale(rt_tsc() - c->tsc_timestamp, c->tsc_to_system_mul, c->tsc_shift);
+		ns = c->system_time + scale(tsc - c->tsc_timestamp, c->tsc_to_system_mul, c->tsc_shift);
 		__asm__ volatile("" ::: "memory");
 	} while (version != c->version);
 	return ns / 1000;
@@ -33,18 +33,27 @@ bool rt_has_kvmclock(void)
 	return rt_clocks[0].is_kvmclock;
 }
 
+uint64_t rt_tsc_to_us(uint64_t tsc)
+{
+	return rt_muldiv(tsc - rt_clocks[0].tsc_start, 1000000, rt_clocks[0].hz);
+}
+
 uint64_t rt_tsc_us(void)
 {
-	const struct rt_clock *c = &rt_clocks[0];
+	return rt_tsc_to_us(rt_tsc());
+}
 
-	return rt_muldiv(rt_tsc() - c->tsc_start, 1000000, c->hz);
+void rt_clock_zero(struct rt_clock *c)
+{
+	c->tsc_start = rt_tsc();
+	c->us_start = c->is_kvmclock ? kvmclock_us(c, c->tsc_start) : 0;
 }
 
 uint64_t rt_now_us(void)
 {
 	const struct rt_clock *c = &rt_clocks[rt_cpu()->index];
 
-	return c->is_kvmclock ? kvmclock_us(c) - c->us_start : rt_tsc_us();
+	return c->is_kvmclock ? kvmclock_us(c, rt_tsc()) - c->us_start : rt_tsc_us();
 }
 
 void rt_rtc_read(struct rt_date *out)
