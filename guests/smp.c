@@ -28,7 +28,7 @@ static unsigned ncpus = 1;
 static bool paused;
 static uint64_t slice_us = 15000;
 
-static volatile uint64_t token_cpu, token_sent_tsc;
+static volatile uint64_t token_cpu;
 static uint64_t trips, trip_sum_us, trip_min_us = UINT64_MAX, trip_max_us, trip_lost;
 
 static volatile uint64_t shared __attribute__((aligned(128)));
