@@ -79,6 +79,10 @@ struct tab *tab_current(struct ui *ui)
 
 /* ---- the "consoles" part: a grid ---- */
 
+/* A console smaller than this, borders not counted, is not worth its place beside others. */
+#define GRID_MIN_W 38
+#define GRID_MIN_H 7
+
 /* Columns for @n consoles in this room, so that each is as near to 80x24 as can be; 0: they do not fit. */
 static int grid_columns(int n, int h, int w)
 {
@@ -87,7 +91,7 @@ static int grid_columns(int n, int h, int w)
 	for (c = 1; c <= n; c++) {
 		cw = (w - 1) / c - 1;
 		ch = (h - 1) / ((n + c - 1) / c) - 1;
-		if (cw < panel_console.min_w + 8 || ch < 5)
+		if (cw < GRID_MIN_W || ch < GRID_MIN_H)
 			continue;
 		lack = (cw < 80 ? (80 - cw) * 2 : 0) + (ch < 24 ? (24 - ch) * 5 : 0);
 		if (best == 0 || lack < least) {

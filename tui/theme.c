@@ -42,22 +42,25 @@ void theme_default(struct ui_theme *t)
 		short fg;
 		attr_t attr;
 	} fg[] = {
-		{ROLE_DIM, 242, 0}, {ROLE_BOLD, 255, A_BOLD}, {ROLE_TITLE, 110, 0},
-		{ROLE_TITLE_FOCUS, 222, A_BOLD}, {ROLE_BORDER, 238, 0}, {ROLE_BORDER_FOCUS, 67, 0},
-		{ROLE_KEY, 222, A_BOLD}, {ROLE_LABEL, 103, 0}, {ROLE_VALUE, 252, 0},
-		{ROLE_CHANGED, 229, A_BOLD}, {ROLE_GOOD, 114, 0}, {ROLE_WARN, 215, 0}, {ROLE_BAD, 203, A_BOLD},
-		{ROLE_BAR, 67, 0}, {ROLE_BAR_EMPTY, 238, 0}, {ROLE_RAM, 109, 0}, {ROLE_ROM, 139, 0},
-		{ROLE_MMIO, 180, 0}, {ROLE_PIO, 174, 0}, {ROLE_HOLE, 239, 0}, {ROLE_HEAT_NONE, 235, 0},
+		{ROLE_DIM, 243, 0}, {ROLE_BOLD, 255, A_BOLD}, {ROLE_TITLE, 110, 0},
+		{ROLE_TITLE_FOCUS, 222, A_BOLD}, {ROLE_BORDER, 239, 0},
+		{ROLE_BORDER_FOCUS, 110, 0}, {ROLE_KEY, 222, 0}, {ROLE_LABEL, 109, 0},
+		{ROLE_VALUE, 252, 0}, {ROLE_CHANGED, 229, A_BOLD}, {ROLE_GOOD, 114, 0},
+		{ROLE_WARN, 215, 0}, {ROLE_BAD, 210, A_BOLD}, {ROLE_BAR, 67, 0},
+		{ROLE_BAR_EMPTY, 239, 0}, {ROLE_RAM, 109, 0}, {ROLE_ROM, 140, 0},
+		{ROLE_MMIO, 180, 0}, {ROLE_PIO, 174, 0}, {ROLE_HOLE, 240, 0},
+		{ROLE_HEAT_NONE, 235, 0},
 	};
-	static const short heat[16] = {236, 17, 18, 19, 54, 55, 91, 127, 162, 161, 197, 202, 208, 214, 220, 228};
+	static const short heat[16] = {236, 53, 89, 125, 126, 161, 167, 203, 208, 209, 214, 215, 221, 222, 228, 229};
 	static const struct {
 		enum ui_role role;
 		short fg, bg;
 		attr_t attr;
 	} both[] = {
 		{ROLE_STATUS, 250, 236, 0}, {ROLE_MODE_CONTROL, 234, 110, A_BOLD},
-		{ROLE_MODE_CONSOLE, 234, 114, A_BOLD}, {ROLE_SELECTED, 255, 24, 0}, {ROLE_CURSOR, 16, 222, A_BOLD},
-		{ROLE_PROMPT, 255, 236, 0}, {ROLE_SEARCH, 16, 179, 0},
+		{ROLE_MODE_CONSOLE, 234, 114, A_BOLD}, {ROLE_SELECTED, 255, 24, 0},
+		{ROLE_CURSOR, 16, 222, A_BOLD}, {ROLE_PROMPT, 255, 237, 0},
+		{ROLE_SEARCH, 16, 179, 0},
 	};
 	size_t i;
 
