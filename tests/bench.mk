@@ -1,5 +1,5 @@
 # Benches: built with the tests, run by tests/bench/run, never part of pass or fail.
-check_PROGRAMS += tests/bench/bare tests/bench/bench_start tests/bench/bench_engine
+check_PROGRAMS += tests/bench/bare tests/bench/bench_start tests/bench/bench_engine tests/bench/bench_snapshot
 tests_bench_bare_SOURCES = tests/bench/bare.c
 tests_bench_bench_start_SOURCES = tests/bench/bench_start.c
 
@@ -13,3 +13,5 @@ tests/bench/exit.elf: tests/bench/first.S
 	$(AM_V_GEN)$(MKDIR_P) tests/bench && $(BENCH_GUEST) -DEXIT -o $@ $(top_srcdir)/tests/bench/first.S
 tests_bench_bench_engine_SOURCES = tests/bench/bench_engine.c
 tests_bench_bench_engine_LDADD = libengine.la $(XXHASH_LIBS) -lpthread
+tests_bench_bench_snapshot_SOURCES = tests/bench/bench_snapshot.c
+tests_bench_bench_snapshot_LDADD = libclient.la $(JANSSON_LIBS) $(ELF_LIBS)

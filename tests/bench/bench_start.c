@@ -63,8 +63,8 @@ static pid_t spawn(char *const *argv, int out)
 
 	dup2(null, 0);
 	dup2(out, 1);
+	dup2(null, 2); /* logs are not the result */
 	execv(argv[0], argv);
-	perror(argv[0]);
 	_exit(127);
 }
 
