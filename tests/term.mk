@@ -5,6 +5,16 @@ tests_unit_test_term_vt_SOURCES = tests/unit/test_term_vt.c
 tests_unit_test_term_vt_CFLAGS = $(AM_CFLAGS) $(VTERM_CFLAGS) $(UNIT_CFLAGS)
 tests_unit_test_term_vt_LDADD = libterm.la libfilter.la $(VTERM_LIBS) $(UNIT_LIBS)
 
+check_PROGRAMS += tests/unit/test_term_filter
+tests_unit_test_term_filter_SOURCES = tests/unit/test_term_filter.c
+tests_unit_test_term_filter_CFLAGS = $(AM_CFLAGS) $(UNIT_CFLAGS)
+tests_unit_test_term_filter_LDADD = libfilter.la $(UNIT_LIBS)
+
+check_PROGRAMS += tests/unit/test_term_grid
+tests_unit_test_term_grid_SOURCES = tests/unit/test_term_grid.c
+tests_unit_test_term_grid_CFLAGS = $(AM_CFLAGS) $(UNIT_CFLAGS)
+tests_unit_test_term_grid_LDADD = libterm.la libpane.la libfilter.la $(VTERM_LIBS) $(UNIT_LIBS)
+
 # vitrine-term as it is, but for two sequences that end it: see mortal() in tui/term/console.c.
 check_PROGRAMS += tests/term_mortal
 tests_term_mortal_SOURCES = $(vitrine_term_SOURCES)

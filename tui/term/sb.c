@@ -2,17 +2,17 @@
  * sb.c - the scrollback ring. vitrine-term's one thread. See sb.h.
  *
  * A line is kept as a tag byte and its body. TAG_ASCII: the characters. TAG_RUNS: runs, each a struct run
- * and its cells; a cell is UTF-8, after MARK_WIDE when two columns wide; each combining character follows
- * after MARK_JOIN. Marks are control characters, which never are in a cell.
+ * and its cells; a cell is UTF-8, after a mark when it is two columns wide or has combining characters: the mark says
+ * so and how many. Marks are control characters, which never are in a cell.
  */
 #include <stdlib.h>
 #include <string.h>
 #include <tui/term/sb.h>
 
 enum { TAG_ASCII, TAG_RUNS };
-enum { MARK_JOIN = 1, MARK_WIDE = 2 };
-/* 3 combining characters of 4 bytes, their marks, the wide mark, the base; and a run header each. */
-enum { CELL_MAX = 1 + 4 + 3 * 5, LINE_MAX_BYTES = 1 + TERM_MAX_COLS * (CELL_MAX + 8) };
+enum { MARK = 1, MARK_WIDE = 2, MARK_JOIN_SHIFT = 2 };
+/* The mark, the base, 3 combining characters; and a run header for each. */
+enum { CELL_MAX = 1 + TERM_CELL_CHARS * 4, LINE_MAX_BYTES = 1 + TERM_MAX_COLS * (CELL_MAX + 8) };
 
 struct run {
 	uint16_t n, fg, bg, attrs;
@@ -157,15 +157,14 @@ static bool is_blank(const struct term_cell *c)
 
 static uint32_t encode_cell(const struct term_cell *c, char *out)
 {
-	uint32_t n = 0;
+	uint32_t n = 0, chars = 1;
 
-	if (c->width == 2)
-		out[n++] = MARK_WIDE;
-	for (unsigned i = 0; i < TERM_CELL_CHARS && c->ch[i]; i++) {
-		if (i)
-			out[n++] = MARK_JOIN;
+	while (chars < TERM_CELL_CHARS && c->ch[chars])
+		chars++;
+	if (c->width == 2 || chars > 1)
+		out[n++] = (char)(MARK | (c->width == 2 ? MARK_WIDE : 0) | (chars - 1) << MARK_JOIN_SHIFT);
+	for (uint32_t i = 0; i < chars; i++)
 		n += utf8_put(c->ch[i] < 0x20 ? '?' : c->ch[i], out + n);
-	}
 	return n;
 }
 
@@ -242,11 +241,6 @@ static uint32_t get_char(struct reader *r, int c)
 	return v;
 }
 
-static int peek(const struct reader *r)
-{
-	return r->left ? (unsigned char)r->sb->ring[r->at] : -1;
-}
-
 static unsigned get_run(struct reader *r, struct term_cell *cells, unsigned at, unsigned n)
 {
 	struct run run;
@@ -256,21 +250,17 @@ static unsigned get_run(struct reader *r, struct term_cell *cells, unsigned at, 
 		p[i] = (unsigned char)get_byte(r);
 	for (; run.n && r->left; run.n--) {
 		struct term_cell c = { .fg = run.fg, .bg = run.bg, .attrs = run.attrs, .width = 1 };
-		unsigned k = 1;
+		int byte = get_byte(r);
+		unsigned joined = 0;
 
-		if (peek(r) == MARK_WIDE) {
-			get_byte(r);
-			c.width = 2;
+		if (byte < 0x20) {
+			c.width = byte & MARK_WIDE ? 2 : 1;
+			joined = (unsigned)byte >> MARK_JOIN_SHIFT;
+			byte = get_byte(r);
 		}
-		c.ch[0] = get_char(r, get_byte(r));
-		while (peek(r) == MARK_JOIN) {
-			uint32_t v;
-
-			get_byte(r);
-			v = get_char(r, get_byte(r));
-			if (k < TERM_CELL_CHARS)
-				c.ch[k++] = v;
-		}
+		c.ch[0] = get_char(r, byte);
+		for (unsigned k = 1; k <= joined && k < TERM_CELL_CHARS; k++)
+			c.ch[k] = get_char(r, get_byte(r));
 		if (at + c.width > n) /* kept when the screen was wider */
 			return n;
 		cells[at++] = c;
