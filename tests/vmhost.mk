@@ -1,1 +1,30 @@
 # Tests, fuzz targets and benches of vmhost.
+VMHOST_TEST_CFLAGS = $(VMHOST_CFLAGS) $(UNIT_CFLAGS)
+if HAVE_CMOCKA
+check_PROGRAMS += tests/unit/test_vmhost_qmp tests/unit/test_vmhost_def tests/unit/test_vmhost_state \
+	tests/unit/test_vmhost_sandbox
+tests_unit_test_vmhost_qmp_SOURCES = tests/unit/test_vmhost_qmp.c
+tests_unit_test_vmhost_qmp_CFLAGS = $(VMHOST_TEST_CFLAGS)
+tests_unit_test_vmhost_qmp_LDADD = $(VMHOST_LIBS) $(UNIT_LIBS)
+tests_unit_test_vmhost_def_SOURCES = tests/unit/test_vmhost_def.c
+tests_unit_test_vmhost_def_CFLAGS = $(VMHOST_TEST_CFLAGS)
+tests_unit_test_vmhost_def_LDADD = $(VMHOST_LIBS) $(UNIT_LIBS)
+tests_unit_test_vmhost_state_SOURCES = tests/unit/test_vmhost_state.c
+tests_unit_test_vmhost_state_CFLAGS = $(VMHOST_TEST_CFLAGS)
+tests_unit_test_vmhost_state_LDADD = $(VMHOST_LIBS) $(UNIT_LIBS)
+tests_unit_test_vmhost_sandbox_SOURCES = tests/unit/test_vmhost_sandbox.c
+tests_unit_test_vmhost_sandbox_CFLAGS = $(VMHOST_TEST_CFLAGS)
+tests_unit_test_vmhost_sandbox_LDADD = $(VMHOST_LIBS) $(UNIT_LIBS)
+endif
+
+if FUZZERS
+noinst_PROGRAMS += tests/fuzz/fuzz_qmp tests/fuzz/fuzz_manifest
+tests_fuzz_fuzz_qmp_SOURCES = tests/fuzz/fuzz_qmp.c
+tests_fuzz_fuzz_qmp_CFLAGS = $(VMHOST_CFLAGS)
+tests_fuzz_fuzz_qmp_LDFLAGS = $(AM_LDFLAGS) $(LIBFUZZER_LDFLAGS)
+tests_fuzz_fuzz_qmp_LDADD = $(VMHOST_LIBS)
+tests_fuzz_fuzz_manifest_SOURCES = tests/fuzz/fuzz_manifest.c
+tests_fuzz_fuzz_manifest_CFLAGS = $(VMHOST_CFLAGS)
+tests_fuzz_fuzz_manifest_LDFLAGS = $(AM_LDFLAGS) $(LIBFUZZER_LDFLAGS)
+tests_fuzz_fuzz_manifest_LDADD = $(VMHOST_LIBS)
+endif

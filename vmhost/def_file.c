@@ -106,9 +106,9 @@ static int unknown(const char *file, const config_setting_t *s, const char *grou
 	char names[384], what[640];
 
 	list_names(group, names, sizeof(names));
-	snprintf(what, sizeof(what), "unknown setting \"%.64s\"%s%s%s%s; valid%s%s: %s", name,
-		near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "", "",
-		*group ? " in " : "", group, names);
+	snprintf(what, sizeof(what), "unknown setting \"%.64s\"%s%s%s valid%s%s: %s", name,
+		near ? "; did you mean \"" : ";", near ? near : "", near ? "\"?" : "", *group ? " in " : "",
+		group, names);
 	return fail_at(file, s, what, err, err_size);
 }
 

@@ -134,7 +134,7 @@ void heat_grid_add(void *grid, uint64_t gpa, uint64_t pages, const uint64_t *bit
 		if (p < first)
 			count_word(g, (from - g->start) / VMC_PAGE_SIZE, word >> (first - p));
 		else
-			count_word(g, (gpa - g->start) / VMC_PAGE_SIZE + p, word);
+			count_word(g, (gpa + p * VMC_PAGE_SIZE - g->start) / VMC_PAGE_SIZE, word);
 	}
 }
 

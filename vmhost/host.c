@@ -185,9 +185,9 @@ void host_quit(struct host *h, const char *reason)
 		return;
 	h->quitting = true;
 	log_line(h->log, "ending: %s", reason);
+	h->quit_reason = reason;
 	jobs_cancel(h->jobs);
-	control_event(h->control, "SHUTDOWN", json_pack("{s:b, s:s}", "guest", 0, "reason", reason));
-	event_base_loopexit(h->base, NULL);
+	event_base_loopexit(h->base, NULL); /* after what runs now: the answer to quit goes first */
 }
 
 int host_resize(struct host *h, uint16_t cols, uint16_t rows)

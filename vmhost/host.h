@@ -41,6 +41,7 @@ struct host {
 	int statm_fd;	 /* /proc/self/statm, opened before the sandbox */
 	bool sandboxed;
 	bool quitting;
+	const char *quit_reason; /* QMP's word, when it was not the guest's wish */
 	int exit_code;
 };
 

@@ -84,7 +84,7 @@ static void conclude(struct jobs *jobs, struct job *job)
 		snprintf(job->error, sizeof(job->error), "%s", strerror(-job->rc));
 	log_line(jobs->host->log, "%s %s: %s", job->ops->type, job->id, job->rc < 0 ? job->error : "done");
 	if (job->rc == 0)
-		job->done = job->total > 0 ? (uint64_t)job->total : (job->total = 1);
+		job->done = job->total = job->total ? job->total : 1;
 	job->concluded = true;
 	job->concluded_us = host_now_us();
 	event_del(jobs->tick_ev);

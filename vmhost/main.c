@@ -340,6 +340,9 @@ static int hold_vm(struct options *opt)
 			(unsigned long long)h.def.memory >> 20);
 		ready_ok();
 		event_base_dispatch(h.base);
+		if (h.quit_reason)
+			control_event(h.control, "SHUTDOWN", json_pack("{s:b, s:s}", "guest", 0, "reason",
+				h.quit_reason));
 		rc = h.exit_code;
 	} else {
 		log_line(h.log, "not started: %s", err);

@@ -106,42 +106,46 @@ static const int on_itself[] = {
 	SCMP_SYS(wait4), /* the broker */
 };
 
+/* Allowed when argument @arg is @value under @mask; the kernel compares 64 bits. */
+static int allow_if(scmp_filter_ctx ctx, int call, unsigned arg, uint64_t mask, uint64_t value)
+{
+	const struct scmp_arg_cmp cmp = { .arg = arg, .op = SCMP_CMP_MASKED_EQ, .datum_a = mask,
+		.datum_b = value };
+
+	return seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, call, 1, &cmp);
+}
+
 /* Calls whose arguments decide. */
 static int by_argument(scmp_filter_ctx ctx)
 {
-	const int pid = getpid();
-	static const uint32_t ioctls[] = { FIONREAD, FIONBIO, SIOCOUTQ /* has a reader taken its sample? */ };
-	static const int prctls[] = { PR_SET_NAME, PR_GET_NAME };
-	static const int fcntls[] = { F_GETFL, F_SETFL, F_GETFD, F_SETFD, F_DUPFD_CLOEXEC };
-	int rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-		SCMP_A1(SCMP_CMP_MASKED_EQ, 0xff00, KVM_TYPE));
+	const struct { int call; unsigned arg; uint64_t mask, value; } rules[] = {
+		{ SCMP_SYS(ioctl), 1, 0xff00, KVM_TYPE },
+		{ SCMP_SYS(ioctl), 1, UINT32_MAX, SIOCOUTQ }, /* has a reader taken its sample? */
+		{ SCMP_SYS(ioctl), 1, UINT32_MAX, FIONREAD },
+		{ SCMP_SYS(ioctl), 1, UINT32_MAX, FIONBIO },
+		{ SCMP_SYS(prctl), 0, UINT32_MAX, PR_SET_NAME }, /* of threads */
+		{ SCMP_SYS(prctl), 0, UINT32_MAX, PR_GET_NAME },
+		{ SCMP_SYS(fcntl), 1, UINT32_MAX, F_GETFL },
+		{ SCMP_SYS(fcntl), 1, UINT32_MAX, F_SETFL },
+		{ SCMP_SYS(fcntl), 1, UINT32_MAX, F_GETFD },
+		{ SCMP_SYS(fcntl), 1, UINT32_MAX, F_SETFD },
+		{ SCMP_SYS(fcntl), 1, UINT32_MAX, F_DUPFD_CLOEXEC },
+		/* Memory, but no new code. */
+		{ SCMP_SYS(mmap), 2, PROT_EXEC, 0 },
+		{ SCMP_SYS(mprotect), 2, PROT_EXEC, 0 },
+		/* Threads, no processes: a vCPU's after a reset, the worker of a snapshot. */
+		{ SCMP_SYS(clone), 0, CLONE_THREAD, CLONE_THREAD },
+		/* fstat() of some C libraries: of a descriptor. */
+		{ SCMP_SYS(newfstatat), 3, UINT32_MAX, AT_EMPTY_PATH },
+		/* Kicks of its own vCPU threads. */
+		{ SCMP_SYS(tgkill), 0, UINT32_MAX, (uint64_t)getpid() },
+	};
+	int rc = 0;
 
-	for (size_t i = 0; i < sizeof(ioctls) / sizeof(ioctls[0]) && !rc; i++)
-		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, ioctls[i]));
-	for (size_t i = 0; i < sizeof(prctls) / sizeof(prctls[0]) && !rc; i++)
-		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,
-			SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)prctls[i]));
-	for (size_t i = 0; i < sizeof(fcntls) / sizeof(fcntls[0]) && !rc; i++)
-		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
-			SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)fcntls[i]));
-	if (!rc) /* no new code */
-		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
-			SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-	if (!rc)
-		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
-			SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-	if (!rc) /* threads, no processes: a new vCPU thread after a reset, the worker of a snapshot */
-		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
-			SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
-	if (!rc) /* its flags lie in memory, where no filter can see them: the C library then takes clone */
-		rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
-	if (!rc) /* fstat() of some C libraries: of a descriptor */
-		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), 1,
-			SCMP_A3(SCMP_CMP_EQ, AT_EMPTY_PATH));
-	if (!rc) /* kicks of its own vCPU threads */
-		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
-			SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)pid));
-	return rc;
+	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]) && rc == 0; i++)
+		rc = allow_if(ctx, rules[i].call, rules[i].arg, rules[i].mask, rules[i].value);
+	/* Its flags lie in memory, where no filter can see them: the C library then takes clone. */
+	return rc ? rc : seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
 }
 
 /* Landlock: what is not granted below @fds is not there, whatever system call asks. */
@@ -242,8 +246,7 @@ int sandbox_broker(int run_fd, int snap_fd)
 		return -ENOMEM;
 	rc = ALLOW(ctx, calls);
 	if (rc == 0) /* opendir() takes memory; no code */
-		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
-			SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+		rc = allow_if(ctx, SCMP_SYS(mmap), 2, PROT_EXEC, 0);
 	if (rc == 0)
 		rc = seccomp_load(ctx);
 	seccomp_release(ctx);
