@@ -47,6 +47,21 @@ static int add_console(struct machine *m, struct event_base *base)
 	return rc;
 }
 
+/* The list. */
+static int add_devices(struct machine *m, struct event_base *base)
+{
+	struct vmc_vm *vm = m->vm;
+	int rc;
+
+	if ((rc = rtc_new(vm, base, &m->rtc)) < 0 ||
+		(rc = i8042_new(vm)) < 0 ||
+		(rc = debug_exit_new(vm, MACHINE_PORT_DEBUG_EXIT)) < 0 ||
+		(rc = uart8250_new(vm, base, COM1_PORT, COM1_GSI, "com1", "ttyS0", &m->com1, &m->stream[1])) < 0 ||
+		(rc = pci_bus_new(vm, reset_request, vm, &m->pci)) < 0)
+		return rc;
+	return add_console(m, base);
+}
+
 int machine_new(struct vmc_vm *vm, struct event_base *base, const struct machine_config *cfg,
 	struct machine **out)
 {
@@ -57,12 +72,10 @@ int machine_new(struct vmc_vm *vm, struct event_base *base, const struct machine
 		return vmc_fail(vm, -ENOMEM, "no memory for the machine");
 	m->vm = vm;
 	m->cfg = *cfg;
-	if ((rc = rtc_new(vm, base, &m->rtc)) < 0 ||
-		(rc = i8042_new(vm)) < 0 ||
-		(rc = debug_exit_new(vm, MACHINE_PORT_DEBUG_EXIT)) < 0 ||
-		(rc = uart8250_new(vm, base, COM1_PORT, COM1_GSI, "com1", "ttyS0", &m->com1, &m->stream[1])) < 0 ||
-		(rc = pci_bus_new(vm, reset_request, vm, &m->pci)) < 0 ||
-		(rc = add_console(m, base)) < 0) {
+	vmc_device_lock(vm); /* as everywhere: a device's state changes under it */
+	rc = add_devices(m, base);
+	vmc_device_unlock(vm);
+	if (rc < 0) {
 		machine_free(m);
 		return rc;
 	}

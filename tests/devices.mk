@@ -1,10 +1,21 @@
 # Tests, fuzz targets and benches of devices.
-# A VM without KVM, and a virtio driver that keeps or breaks the rules as asked.
+# A VM without KVM, a virtio driver that keeps or breaks the rules as asked, and both put together.
 noinst_LTLIBRARIES += libdevtest.la
-libdevtest_la_SOURCES = tests/lib/fakevm.h tests/lib/fakevm.c tests/lib/vdriver.h tests/lib/vdriver.c
+libdevtest_la_SOURCES = tests/lib/fakevm.h tests/lib/fakevm.c tests/lib/vdriver.h tests/lib/vdriver.c \
+	tests/lib/devfix.h tests/lib/devfix.c
+libdevtest_la_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
+# The fake VM comes before the engine, of which only the state buffers are wanted.
+DEVTEST_LIBS = libdevtest.la libdevices.la libengine.la $(EVENT_LIBS)
+
 if HAVE_CMOCKA
-check_PROGRAMS += tests/unit/test_devices_virtq
+check_PROGRAMS += tests/unit/test_devices_virtq tests/unit/test_devices_pci tests/unit/test_devices_virtio
 tests_unit_test_devices_virtq_SOURCES = tests/unit/test_devices_virtq.c
 tests_unit_test_devices_virtq_CFLAGS = $(AM_CFLAGS) $(UNIT_CFLAGS)
-tests_unit_test_devices_virtq_LDADD = libdevtest.la libdevices.la libdevtest.la libengine.la $(EVENT_LIBS) $(UNIT_LIBS)
+tests_unit_test_devices_virtq_LDADD = $(DEVTEST_LIBS) $(UNIT_LIBS)
+tests_unit_test_devices_pci_SOURCES = tests/unit/test_devices_pci.c
+tests_unit_test_devices_pci_CFLAGS = $(AM_CFLAGS) $(UNIT_CFLAGS)
+tests_unit_test_devices_pci_LDADD = $(DEVTEST_LIBS) $(UNIT_LIBS)
+tests_unit_test_devices_virtio_SOURCES = tests/unit/test_devices_virtio.c
+tests_unit_test_devices_virtio_CFLAGS = $(AM_CFLAGS) $(UNIT_CFLAGS)
+tests_unit_test_devices_virtio_LDADD = $(DEVTEST_LIBS) $(UNIT_LIBS)
 endif

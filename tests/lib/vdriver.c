@@ -61,10 +61,11 @@ static void virtio_cap(struct vdrv *d, unsigned at)
 
 bool vdrv_find(struct vdrv *d, const struct vdrv_io *io, unsigned slot)
 {
+	const struct vdrv_io keep = *io; /* may be d's own */
 	unsigned at, n;
 
 	memset(d, 0, sizeof(*d));
-	d->io = *io;
+	d->io = keep;
 	d->slot = slot;
 	if (vdrv_cfg_read(d, PCI_VENDOR_ID, 2) != 0x1af4 || vdrv_cfg_read(d, PCI_DEVICE_ID, 2) < 0x1040)
 		return false;
