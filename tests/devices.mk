@@ -8,7 +8,8 @@ libdevtest_la_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
 DEVTEST_LIBS = libdevtest.la libdevices.la libengine.la $(EVENT_LIBS)
 
 if HAVE_CMOCKA
-check_PROGRAMS += tests/unit/test_devices_virtq tests/unit/test_devices_pci tests/unit/test_devices_virtio
+check_PROGRAMS += tests/unit/test_devices_virtq tests/unit/test_devices_pci tests/unit/test_devices_virtio \
+	tests/unit/test_devices_isa tests/unit/test_devices_state
 tests_unit_test_devices_virtq_SOURCES = tests/unit/test_devices_virtq.c
 tests_unit_test_devices_virtq_CFLAGS = $(AM_CFLAGS) $(UNIT_CFLAGS)
 tests_unit_test_devices_virtq_LDADD = $(DEVTEST_LIBS) $(UNIT_LIBS)
@@ -18,4 +19,21 @@ tests_unit_test_devices_pci_LDADD = $(DEVTEST_LIBS) $(UNIT_LIBS)
 tests_unit_test_devices_virtio_SOURCES = tests/unit/test_devices_virtio.c
 tests_unit_test_devices_virtio_CFLAGS = $(AM_CFLAGS) $(UNIT_CFLAGS)
 tests_unit_test_devices_virtio_LDADD = $(DEVTEST_LIBS) $(UNIT_LIBS)
+tests_unit_test_devices_isa_SOURCES = tests/unit/test_devices_isa.c
+tests_unit_test_devices_isa_CFLAGS = $(AM_CFLAGS) $(UNIT_CFLAGS)
+tests_unit_test_devices_isa_LDADD = $(DEVTEST_LIBS) $(UNIT_LIBS)
+tests_unit_test_devices_state_SOURCES = tests/unit/test_devices_state.c
+tests_unit_test_devices_state_CFLAGS = $(AM_CFLAGS) $(UNIT_CFLAGS)
+tests_unit_test_devices_state_LDADD = $(DEVTEST_LIBS) $(UNIT_LIBS)
+endif
+
+if FUZZERS
+noinst_PROGRAMS += tests/fuzz/fuzz_virtq tests/fuzz/fuzz_virtio_console
+tests_fuzz_fuzz_virtq_SOURCES = tests/fuzz/fuzz_virtq.c
+tests_fuzz_fuzz_virtq_LDADD = $(DEVTEST_LIBS)
+tests_fuzz_fuzz_virtq_LDFLAGS = $(AM_LDFLAGS) $(LIBFUZZER_LDFLAGS)
+tests_fuzz_fuzz_virtio_console_SOURCES = tests/fuzz/fuzz_virtio_console.c
+tests_fuzz_fuzz_virtio_console_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
+tests_fuzz_fuzz_virtio_console_LDADD = $(DEVTEST_LIBS)
+tests_fuzz_fuzz_virtio_console_LDFLAGS = $(AM_LDFLAGS) $(LIBFUZZER_LDFLAGS)
 endif

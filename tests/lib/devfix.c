@@ -108,6 +108,16 @@ bool fix_run(struct fix *f)
 	return done;
 }
 
+void fix_wait(struct fix *f, int ms)
+{
+	const struct timeval limit = { ms / 1000, ms % 1000 * 1000 };
+	struct event *timer = evtimer_new(f->base, too_long, f->base);
+
+	event_add(timer, &limit);
+	event_base_loop(f->base, EVLOOP_ONCE);
+	event_free(timer);
+}
+
 void fix_start(struct fix *f, uint64_t features, uint16_t size)
 {
 	if (vdrv_start(&f->d, features, size, FIX_RING, FIX_MSI) != 15 || !fix_run(f))

@@ -32,6 +32,8 @@ struct fix *fix_new(void);
 void fix_free(struct fix *f);
 /** fix_run() - what the main loop has to do, until it is idle. Return: false when it never is. */
 bool fix_run(struct fix *f);
+/** fix_wait() - let the loop run until something happens, at most @ms. */
+void fix_wait(struct fix *f, int ms);
 /** fix_start() - bring the console up with @features (VERSION_1 added), queues of @size. Aborts on failure. */
 void fix_start(struct fix *f, uint64_t features, uint16_t size);
 /** fix_tx() - queue @text as one buffer with descriptor @n at @gpa and kick. */
