@@ -224,21 +224,22 @@ int vcpu_state_check(struct vmc_vcpu *vcpu, const void *data, size_t len, char *
 
 static int set_one_msr(struct vmc_vcpu *vcpu, const struct kvm_msr_entry *e)
 {
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry entry;
-	} m = { .head.nmsrs = 1, .entry = *e };
+	union {
+		struct kvm_msrs list;
+		uint8_t room[sizeof(struct kvm_msrs) + sizeof(struct kvm_msr_entry)];
+	} m = { .list.nmsrs = 1 };
 	uint64_t want = e->data;
 
+	m.list.entries[0] = *e;
 	if (kvm_call(vcpu->fd, KVM_SET_MSRS, &m) == 1)
 		return 0;
 	/* Some may not be written once the vCPU has run, and need not be: they have not changed. And one
 	 * that this host does not have is no loss if the guest never used it. */
-	m.head.nmsrs = 1;
-	m.entry.data = 0;
+	m.list.nmsrs = 1;
+	m.list.entries[0].data = 0;
 	if (kvm_call(vcpu->fd, KVM_GET_MSRS, &m) != 1)
 		return want == 0 ? 0 : -ENXIO;
-	return m.entry.data == want ? 0 : -EINVAL;
+	return m.list.entries[0].data == want ? 0 : -EINVAL;
 }
 
 static int load_msrs(struct vmc_vcpu *vcpu, const struct vcpu_state *s, uint64_t elapsed_ns)

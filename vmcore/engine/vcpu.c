@@ -46,17 +46,19 @@ void vcpu_kick_locked(struct vmc_vcpu *vcpu)
 
 int vcpu_set_run_mask(struct vmc_vcpu *vcpu, const sigset_t *mask)
 {
-	struct {
-		struct kvm_signal_mask head;
-		uint64_t bits; /* the kernel's sigset_t */
-	} __attribute__((packed)) arg = { .head.len = 8 };
+	union {
+		struct kvm_signal_mask mask;
+		uint8_t room[sizeof(struct kvm_signal_mask) + 8]; /* the kernel's sigset_t has 64 bits */
+	} arg = { .mask.len = 8 };
+	uint64_t bits = 0;
 	int rc;
 
 	if (vcpu->has_mask && memcmp(&vcpu->mask_set, mask, sizeof(*mask)) == 0)
 		return 0;
 	for (int s = 1; s <= 64; s++)
 		if (s != kick_signal() && sigismember(mask, s) == 1)
-			arg.bits |= 1ull << (s - 1);
+			bits |= 1ull << (s - 1);
+	memcpy(arg.mask.sigset, &bits, sizeof(bits));
 	rc = kvm_call(vcpu->fd, KVM_SET_SIGNAL_MASK, &arg);
 	if (rc < 0)
 		return rc;
