@@ -16,8 +16,6 @@
 #include <unistd.h>
 #include <vmcore/client.h>
 
-#define CHUNK 16384u
-
 struct bench {
 	struct vmc_conn *conn;
 	double stop_ms, resume_ms; /* when the events came */
@@ -94,32 +92,29 @@ static void turn(struct bench *b)
 /* Something in every page, so that nothing is a hole. */
 static void fill(struct bench *b, uint64_t from, uint64_t to)
 {
-	char *args = malloc(CHUNK * 2 + 128);
+	for (uint64_t gpa = from; gpa < to; gpa += 4096) {
+		char args[80];
 
-	memset(args + 64, 'a', CHUNK * 2);
-	for (uint64_t gpa = from; gpa < to; gpa += CHUNK) {
-		int n = sprintf(args, "{\"address\": \"0x%012" PRIx64 "\", \"data\": \"", gpa);
-
-		memset(args + n, 'a', 64); /* over the NUL */
-		strcpy(args + n + CHUNK * 2, "\"}");
+		snprintf(args, sizeof(args), "{\"address\": \"0x%" PRIx64 "\", \"data\": \"%016" PRIx64 "\"}", gpa,
+			gpa | 1);
 		b->pending++;
 		while (vmc_conn_command(b->conn, "x-write-memory", args, on_reply, b) == -EAGAIN)
 			turn(b);
-		while (b->pending > 4)
+		while (b->pending > 64)
 			turn(b);
 	}
 	while (b->pending)
 		turn(b);
-	free(args);
 }
 
-static double job(struct bench *b, int (*start)(struct vmc_conn *, const char *, const struct vmc_job_ops *, void *))
+static double job(struct bench *b, const char *name,
+	int (*start)(struct vmc_conn *, const char *, const struct vmc_job_ops *, void *))
 {
 	double t0 = now_ms();
 
 	b->finished = false;
 	b->stop_ms = b->resume_ms = 0;
-	if (start(b->conn, "bench", &job_ops, b) < 0)
+	if (start(b->conn, name, &job_ops, b) < 0)
 		exit(1);
 	while (!b->finished)
 		turn(b);
@@ -175,9 +170,9 @@ static void bench_size(const char *build, unsigned mib)
 	while (!b.ready)
 		turn(&b);
 	fill(&b, 32 << 20, (uint64_t)mib << 20);
-	save = job(&b, vmc_conn_snapshot_save);
+	save = job(&b, size, vmc_conn_snapshot_save);
 	stop = b.resume_ms - b.stop_ms;
-	load = job(&b, vmc_conn_snapshot_load);
+	load = job(&b, size, vmc_conn_snapshot_load);
 	load_stop = b.resume_ms - b.stop_ms;
 	plain_file(state, (uint64_t)mib << 20, &write_ms, &read_ms);
 	printf("snapshot of %4u MiB in use: save %.0f ms, guest stopped %.0f ms (%.2fx of writing and syncing as much: %.0f ms)\n"
