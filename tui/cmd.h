@@ -69,7 +69,7 @@ cmd_complete_fn complete_vm, complete_live_vm, complete_view, complete_layout, c
 
 /* what a snapshot list said last (panel_snapshots.c), and the id under its cursor, "" when empty */
 void snapshots_each(struct ui *ui, struct ui_vm *vm, void (*fn)(void *arg, const char *name), void *arg);
-const char *snapshots_chosen(struct panel *p);
+const char *snapshots_chosen(struct panel *p, const char **name);
 
 /* the form behind "new" (panel_new.c), to be an overlay */
 struct panel *newvm_form(struct ui *ui);

@@ -11,7 +11,7 @@
 
 struct pending {
 	struct ui *ui;
-	char vm[VMC_NAME_SIZE], snapshot[VMC_NAME_SIZE];
+	char vm[VMC_NAME_SIZE], snapshot[VMC_NAME_SIZE]; /* its id, for names may be given twice */
 	const char *what;
 };
 
@@ -85,23 +85,23 @@ static void answered(void *arg, bool yes)
 	free(p);
 }
 
-static void ask(struct ui *ui, struct ui_vm *vm, const char *what, const char *snapshot)
+static void ask(struct ui *ui, struct ui_vm *vm, const char *what, const char *id, const char *name)
 {
-	struct pending *p = pending_new(ui, vm, what, snapshot);
+	struct pending *p = pending_new(ui, vm, what, id);
 
 	if (p == NULL)
 		return;
 	if (what[0] == 'l')
-		ui_ask(ui, answered, p, "Take %s back to snapshot %s? What it did since is lost.", vm->name, snapshot);
+		ui_ask(ui, answered, p, "Take %s back to %s? What it did since is lost.", vm->name, name);
 	else
-		ui_ask(ui, answered, p, "Delete snapshot %s of %s?", snapshot, vm->name);
+		ui_ask(ui, answered, p, "Delete snapshot %s of %s?", name, vm->name);
 }
 
 /* Without a name: the chosen one when the snapshots are in focus, else they are shown to choose from. */
 static int act(struct ui_cmd_call *call, const char *what)
 {
 	struct ui_vm *vm = cmd_vm(call, 1);
-	const char *chosen = "";
+	const char *chosen = "", *name = NULL;
 
 	if (vm == NULL)
 		return -ENOENT;
@@ -112,13 +112,13 @@ static int act(struct ui_cmd_call *call, const char *what)
 	if (call->argc > 2)
 		chosen = call->argv[2];
 	else if (call->panel != NULL && call->panel->ops == &panel_snapshots && call->panel->vm == vm)
-		chosen = snapshots_chosen(call->panel);
+		chosen = snapshots_chosen(call->panel, &name);
 	if (chosen[0] == '\0') {
 		ui_open_panel(call->ui, vm, "snapshots");
 		ui_say(call->ui, "choose a snapshot, then press the key again");
 		return 0;
 	}
-	ask(call->ui, vm, what, chosen);
+	ask(call->ui, vm, what, chosen, name != NULL ? name : chosen);
 	return 0;
 }
 

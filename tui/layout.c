@@ -225,7 +225,7 @@ static bool size_of(struct parser *p, struct node *n)
 	}
 	n->min = (int)a + 2;
 	n->max = (int)b + 2;
-	n->weight = (int)b * 8;
+	n->weight = (int)b * 12;
 	return true;
 }
 

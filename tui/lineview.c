@@ -52,11 +52,15 @@ static void control_hints(struct ui *ui, int x, int end)
 
 static void console_hints(struct ui *ui, int x, int end)
 {
-	char prefix[32];
+	char prefix[32], part[3][80];
+	int i;
 
 	ui_key_name(ui->opt.prefix, prefix, sizeof(prefix));
-	add(ui, &x, end, ROLE_STATUS, " keys go to the guest \u00b7 %s back to commands \u00b7 %s %s sends %s", prefix, prefix,
-		prefix, prefix);
+	snprintf(part[0], sizeof(part[0]), " %s commands", prefix);
+	snprintf(part[1], sizeof(part[1]), " \u00b7 %s %s sends it", prefix, prefix);
+	snprintf(part[2], sizeof(part[2]), " \u00b7 all other keys go to the guest");
+	for (i = 0; i < 3 && x + text_width(part[i]) < end; i++)
+		add(ui, &x, end, ROLE_STATUS, "%s", part[i]);
 }
 
 /* What is going on with snapshots, drawn from the right; returns where it begins. */
@@ -127,7 +131,7 @@ bool line_cursor(struct ui *ui, int *y, int *x)
 		return false;
 	*y = ui->rows - 1;
 	if (ui->line.kind == LINE_ASK)
-		*x = text_width(ui->line.label) + 9 < ui->cols ? text_width(ui->line.label) + 8 : ui->cols - 1;
+		*x = text_width(ui->line.label) + 8 < ui->cols ? text_width(ui->line.label) + 7 : ui->cols - 1;
 	else
 		draw_editor(ui, editor_x(ui), ui->cols, x);
 	return true;
@@ -151,7 +155,7 @@ void line_draw(struct ui *ui)
 	draw_fill(ui, ui->rows - 1, 0, 1, ui->cols, line_active(ui) ? ROLE_PROMPT : ROLE_STATUS);
 	switch (ui->line.kind) {
 	case LINE_ASK:
-		add(ui, &x, ui->cols - 8, ROLE_WARN, " %s", ui->line.label);
+		add(ui, &x, ui->cols - 7, ROLE_WARN, " %s", ui->line.label);
 		add(ui, &x, ui->cols, ROLE_PROMPT, " (y/n) ");
 		return;
 	case LINE_PROMPT:

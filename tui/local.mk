@@ -8,10 +8,7 @@ vitrine_SOURCES = tui/main.c tui/screen.c tui/screen.h tui/ui.h tui/panel.h tui/
 	tui/panels.c tui/panel_vms.c tui/panel_snapshots.c tui/panel_log.c tui/panel_help.c tui/panel_new.c
 vitrine_CPPFLAGS = $(AM_CPPFLAGS) $(PATH_CPPFLAGS)
 vitrine_CFLAGS = $(AM_CFLAGS) $(NCURSES_CFLAGS) $(LIBCONFIG_CFLAGS) $(EVENT_CFLAGS)
-vitrine_LDADD = libconsole.la libpane.la libcli.la libviews.la liblater.la libfilter.la libclient.la $(JANSSON_LIBS) $(ELF_LIBS) $(NCURSES_LIBS) $(LIBCONFIG_LIBS) $(EVENT_LIBS) $(ZYDIS_LIBS)
-
-noinst_LTLIBRARIES += liblater.la
-liblater_la_SOURCES = tui/panel_later.c
+vitrine_LDADD = libconsole.la libpane.la libcli.la libviews.la libfilter.la libclient.la $(JANSSON_LIBS) $(ELF_LIBS) $(NCURSES_LIBS) $(LIBCONFIG_LIBS) $(EVENT_LIBS) $(ZYDIS_LIBS)
 
 include tui/views.mk
 include tui/cli.mk

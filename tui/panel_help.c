@@ -9,6 +9,8 @@
 #include <string.h>
 #include "tui/ui.h"
 
+#define KEY_COLUMNS 16
+
 struct help_line {
 	enum ui_role role;
 	char key[40], text[200];
@@ -20,6 +22,36 @@ struct help_panel {
 	int n, size, top;
 	char filter[64];
 };
+
+/* Breaks the last line at blanks into as many as it needs, the further ones without a key. */
+static void wrap(struct help_panel *h)
+{
+	int w = h->p.rect.w - KEY_COLUMNS - 1, turns;
+	struct help_line *l, *bigger;
+	size_t cut;
+
+	for (turns = 0; turns < 8 && w > 20; turns++) {
+		l = &h->line[h->n - 1];
+		if (text_width(l->text) <= w)
+			return;
+		for (cut = (size_t)w; cut > 0 && l->text[cut] != ' '; cut--)
+			;
+		if (cut < 8)
+			return;
+		if (h->n == h->size) {
+			bigger = realloc(h->line, (size_t)(h->size + 64) * sizeof(*bigger));
+			if (bigger == NULL)
+				return;
+			h->line = bigger;
+			h->size += 64;
+			l = &h->line[h->n - 1];
+		}
+		h->line[h->n] = (struct help_line){.role = l->role == ROLE_LABEL ? ROLE_DEFAULT : l->role};
+		snprintf(h->line[h->n].text, sizeof(l->text), "  %s", l->text + cut + 1);
+		l->text[cut] = '\0';
+		h->n++;
+	}
+}
 
 static void add(struct help_panel *h, enum ui_role role, const char *key, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
@@ -45,6 +77,8 @@ static void add(struct help_panel *h, enum ui_role role, const char *key, const 
 						       strcasestr(l->key, h->filter) == NULL)))
 		return;
 	h->n++;
+	if (role != ROLE_TITLE)
+		wrap(h);
 }
 
 /* All keys of a command, "j Down"; those with an argument are lines of their own. */
@@ -169,10 +203,15 @@ static void help_destroy(struct panel *p)
 	free(h);
 }
 
+static void help_resized(struct panel *p)
+{
+	build((struct help_panel *)p);
+}
+
 static void help_draw(struct panel *p)
 {
 	struct help_panel *h = (struct help_panel *)p;
-	int i, w = 16, most = h->n > p->rect.h ? h->n - p->rect.h : 0;
+	int i, w = KEY_COLUMNS, most = h->n > p->rect.h ? h->n - p->rect.h : 0;
 
 	if (h->top > most)
 		h->top = most;
@@ -263,6 +302,7 @@ const struct panel_ops panel_help = {
 	.create = help_create,
 	.destroy = help_destroy,
 	.draw = help_draw,
+	.resized = help_resized,
 	.title = help_title,
 	.key = help_key,
 	.filter = help_filter,

@@ -109,8 +109,67 @@ static enum panel_result log_tick(struct panel *p, uint64_t now_ms)
 	return load((struct lines_panel *)p, false) ? PANEL_REDRAW : PANEL_HANDLED;
 }
 
-/* The first line shown for @n lines in @h rows. */
-static int first_line(struct lines_panel *l, int n, int h)
+/* ---- rows: lines broken where the pane ends ---- */
+
+struct row {
+	size_t line; /* which line */
+	size_t from; /* its first byte here */
+	bool first;  /* the line's first row */
+};
+
+struct rows {
+	struct row *r;
+	size_t n, size;
+};
+
+/* Bytes of @text that fit into @w columns, up to a blank where there is one in the second half. */
+static size_t fitting(const char *text, int w)
+{
+	size_t at = 0, blank = 0, next;
+	char part[8];
+	int used = 0;
+
+	while (text[at] != '\0') {
+		for (next = at + 1; ((unsigned char)text[next] & 0xc0) == 0x80 && next - at < 4; next++)
+			;
+		if (next == at + 1) {
+			used++;
+		} else {
+			snprintf(part, sizeof(part), "%.*s", (int)(next - at), text + at);
+			used += text_width(part);
+		}
+		if (used > w)
+			return blank > 0 ? blank : at > 0 ? at : next;
+		if (text[at] == ' ' && used > w / 2)
+			blank = at + 1;
+		at = next;
+	}
+	return at;
+}
+
+static void add_rows(struct rows *rows, size_t line, const char *text, int w)
+{
+	size_t from = 0, n;
+	struct row *bigger;
+	bool first = true;
+
+	do {
+		if (rows->n == rows->size) {
+			bigger = realloc(rows->r, (rows->size + 512) * sizeof(*bigger));
+			if (bigger == NULL)
+				return;
+			rows->r = bigger;
+			rows->size += 512;
+		}
+		n = fitting(text + from, first || w < 16 ? w : w - 2);
+		rows->r[rows->n++] = (struct row){.line = line, .from = from, .first = first};
+		from += n;
+		first = false;
+	} while (text[from] != '\0' && n > 0);
+}
+
+/* The first row shown for @n rows in @h. */
+static int first_row(struct lines_panel *l, int n, int h)
 {
 	int most = n > h ? n - h : 0;
 
@@ -119,24 +178,50 @@ static int first_line(struct lines_panel *l, int n, int h)
 	return most - l->back;
 }
 
+static void draw_row(struct panel *p, int y, int x, const struct row *row, const char *text, enum ui_role role)
+{
+	int indent = row->first || p->rect.w - x < 16 ? 0 : 2;
+
+	ui_draw(p, y, x + indent, role, "%.*s", (int)fitting(text + row->from, p->rect.w - x - indent),
+		text + row->from);
+}
+
+/* The VM process's lines begin with date and time; the date is today's nearly always, the pane narrow. */
+static const char *without_date(const struct panel *p, const char *text)
+{
+	int y, m, d, n = 0;
+
+	if (p->rect.w < 90 && sscanf(text, "%4d-%2d-%2d %n", &y, &m, &d, &n) == 3 && n == 11)
+		return text + n;
+	return text;
+}
+
+static enum ui_role role_of(const char *text)
+{
+	if (strcasestr(text, "error") != NULL || strcasestr(text, "crash") != NULL || strcasestr(text, "fail") != NULL)
+		return ROLE_BAD;
+	return strcasestr(text, "warn") != NULL ? ROLE_WARN : ROLE_DEFAULT;
+}
+
 static void log_draw(struct panel *p)
 {
 	struct lines_panel *l = (struct lines_panel *)p;
-	int i, first;
+	struct rows rows = {0};
+	size_t i;
+	int y, first;
 
 	load(l, false);
-	first = first_line(l, (int)l->n, p->rect.h);
 	if (l->n == 0)
 		ui_draw(p, 0, 0, ROLE_DIM, l->filter[0] != '\0' ? "no line contains %s" : "nothing yet", l->filter);
-	for (i = 0; i < p->rect.h && first + i < (int)l->n; i++) {
-		const char *text = l->line[first + i];
-		enum ui_role role = strcasestr(text, "error") != NULL || strcasestr(text, "crash") != NULL ||
-				strcasestr(text, "fail") != NULL ? ROLE_BAD :
-			strcasestr(text, "warn") != NULL	 ? ROLE_WARN :
-								   ROLE_DEFAULT;
+	for (i = 0; i < l->n; i++)
+		add_rows(&rows, i, without_date(p, l->line[i]), p->rect.w);
+	first = first_row(l, (int)rows.n, p->rect.h);
+	for (y = 0; y < p->rect.h && first + y < (int)rows.n; y++) {
+		const char *text = l->line[rows.r[first + y].line];
 
-		ui_draw(p, i, 0, role, "%s", text);
+		draw_row(p, y, 0, &rows.r[first + y], without_date(p, text), role_of(text));
 	}
+	free(rows.r);
 }
 
 static void log_title(struct panel *p, char *out, size_t size)
@@ -151,27 +236,29 @@ static void messages_draw(struct panel *p)
 {
 	struct lines_panel *l = (struct lines_panel *)p;
 	const struct ui_message *m;
-	size_t i, n = 0, total = message_count(p->ui);
-	static size_t shown[MESSAGES_MAX];
+	struct rows rows = {0};
 	char when[16];
 	struct tm tm;
+	size_t i;
 	time_t t;
 	int first, y;
 
-	for (i = 0; i < total && n < MESSAGES_MAX; i++)
+	for (i = 0; i < message_count(p->ui); i++)
 		if (l->filter[0] == '\0' || strstr(message_get(p->ui, i)->text, l->filter) != NULL)
-			shown[n++] = i;
-	if (n == 0)
+			add_rows(&rows, i, message_get(p->ui, i)->text, p->rect.w - 9);
+	if (rows.n == 0)
 		ui_draw(p, 0, 0, ROLE_DIM, "nothing yet");
-	first = first_line(l, (int)n, p->rect.h);
-	for (y = 0; y < p->rect.h && first + y < (int)n; y++) {
-		m = message_get(p->ui, shown[first + y]);
+	first = first_row(l, (int)rows.n, p->rect.h);
+	for (y = 0; y < p->rect.h && first + y < (int)rows.n; y++) {
+		m = message_get(p->ui, rows.r[first + y].line);
 		t = (time_t)m->time_s;
 		localtime_r(&t, &tm);
 		strftime(when, sizeof(when), "%T", &tm);
-		ui_draw(p, y, 0, ROLE_DIM, "%s", when);
-		ui_draw(p, y, 9, m->bad ? ROLE_BAD : ROLE_DEFAULT, "%s", m->text);
+		if (rows.r[first + y].first)
+			ui_draw(p, y, 0, ROLE_DIM, "%s", when);
+		draw_row(p, y, 9, &rows.r[first + y], m->text, m->bad ? ROLE_BAD : ROLE_DEFAULT);
 	}
+	free(rows.r);
 }
 
 static void messages_title(struct panel *p, char *out, size_t size)

@@ -349,11 +349,16 @@ static void shots_filter(struct panel *p, const char *text)
 	build_rows(s);
 }
 
-const char *snapshots_chosen(struct panel *p)
+const char *snapshots_chosen(struct panel *p, const char **name)
 {
 	struct shots_panel *s = (struct shots_panel *)p;
+	const struct vmc_snapshot_info *i;
 
-	return s->cur < (int)s->nrows ? s->list[s->row[s->cur].index].id : "";
+	if (s->cur >= (int)s->nrows)
+		return "";
+	i = &s->list[s->row[s->cur].index];
+	*name = i->name[0] != '\0' ? i->name : i->id;
+	return i->id;
 }
 
 void snapshots_each(struct ui *ui, struct ui_vm *vm, void (*fn)(void *arg, const char *name), void *arg)
