@@ -111,8 +111,11 @@ guest lapic
 	.balign	16
 	.globl	guest_lapic_irq
 guest_lapic_irq:
+	push	%rax
 	incq	DATA
-	movl	$0, LAPIC + 0xb0 - 0x100000000
+	mov	$LAPIC, %eax
+	movl	$0, 0xb0(%rax)
+	pop	%rax
 	iretq
 guest_lapic_end:
 
@@ -148,7 +151,8 @@ guest_irqs_\vector:
 	mov	$0x510, %dx
 	out	%al, %dx
 	.endif
-	movl	$0, LAPIC + 0xb0 - 0x100000000
+	mov	$LAPIC, %eax
+	movl	$0, 0xb0(%rax)
 	pop	%rdx
 	pop	%rax
 	iretq
@@ -178,13 +182,18 @@ guest touch
 	jmp	1b
 guest_touch_end:
 
-/* touches pages for ever, round and round: first DATA + 0x100, count + 0x108; rounds at DATA */
+/* touches pages for ever, round and round: first DATA + 0x100, count + 0x108, idle loops between two + 0x118;
+ * rounds at DATA */
 guest sweep
 1:	mov	DATA + 0x100, %rdi
 	mov	DATA + 0x108, %rcx
 	shl	$12, %rdi
+	mov	DATA + 0x118, %rbx
 2:	incq	(%rdi)
 	add	$4096, %rdi
+	mov	%rbx, %rdx
+3:	sub	$1, %rdx
+	jns	3b
 	dec	%rcx
 	jnz	2b
 	incq	DATA

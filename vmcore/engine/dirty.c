@@ -68,35 +68,74 @@ static void mark_page(struct vmc_vm *vm, uint32_t slot, uint64_t page)
 	}
 }
 
+static bool ring_dirty(const struct kvm_dirty_gfn *e)
+{
+	return __atomic_load_n(&e->flags, __ATOMIC_ACQUIRE) & KVM_DIRTY_GFN_F_DIRTY;
+}
+
+static void ring_reset(struct kvm_dirty_gfn *e)
+{
+	__atomic_store_n(&e->flags, KVM_DIRTY_GFN_F_RESET, __ATOMIC_RELEASE);
+}
+
+/*
+ * KVM fills the ring in order, so behind the next entry none can be filled unless that one is: if one is,
+ * KVM has run over the ring's end (it keeps a reserve that a software KVM can exceed) and some entries
+ * were overwritten. The gap is given back, or KVM would call the ring full for ever.
+ */
+static bool skip_gap(struct vmc_vcpu *vcpu, uint32_t mask)
+{
+	for (uint32_t i = 1; i <= mask; i++) {
+		if (!ring_dirty(&vcpu->ring[(vcpu->ring_next + i) & mask]))
+			continue;
+		if (ring_dirty(&vcpu->ring[vcpu->ring_next & mask]))
+			return false; /* filled meanwhile, in order */
+		for (uint32_t k = 0; k < i; k++)
+			ring_reset(&vcpu->ring[vcpu->ring_next++ & mask]);
+		return true;
+	}
+	return false;
+}
+
 /* Ring protocol: API.rst "KVM_CAP_DIRTY_LOG_RING". */
-static uint32_t collect_vcpu(struct vmc_vm *vm, struct vmc_vcpu *vcpu)
+static uint32_t collect_vcpu(struct vmc_vm *vm, struct vmc_vcpu *vcpu, bool *lost)
 {
 	uint32_t mask = vm->cfg.dirty_ring_entries - 1, n;
 
 	for (n = 0; n <= mask; n++) {
 		struct kvm_dirty_gfn *e = &vcpu->ring[vcpu->ring_next & mask];
 
-		if (!(__atomic_load_n(&e->flags, __ATOMIC_ACQUIRE) & KVM_DIRTY_GFN_F_DIRTY))
-			break;
+		if (!ring_dirty(e)) {
+			if (!skip_gap(vcpu, mask))
+				return n;
+			*lost = true;
+			continue;
+		}
 		mark_page(vm, e->slot & 0xffff, e->offset);
-		__atomic_store_n(&e->flags, KVM_DIRTY_GFN_F_RESET, __ATOMIC_RELEASE);
+		ring_reset(e);
 		vcpu->ring_next++;
 	}
+	*lost = true; /* no reserve left: more may have come than there was room for */
 	return n;
 }
 
 void dirty_collect_ring(struct vmc_vm *vm)
 {
+	bool lost = false;
 	uint32_t n = 0;
 
 	pthread_rwlock_rdlock(&vm->mem_lock);
 	pthread_mutex_lock(&vm->ring_lock);
 	for (uint32_t i = 0; i < VMC_MAX_VCPUS; i++)
 		if (vm->vcpus[i] && vm->vcpus[i]->ring)
-			n += collect_vcpu(vm, vm->vcpus[i]);
+			n += collect_vcpu(vm, vm->vcpus[i], &lost);
 	if (n)
 		kvm_call_n(vm->fd, KVM_RESET_DIRTY_RINGS, 0);
 	pthread_mutex_unlock(&vm->ring_lock);
+	/* Nobody knows which pages those were: all of them may have been written. */
+	for (size_t i = 0; lost && i < vm->nregions; i++)
+		if (!(vm->regions[i]->pub.flags & VMC_MEM_READ_ONLY))
+			mem_mark_locked(vm->regions[i], 0, vm->regions[i]->pub.size);
 	pthread_rwlock_unlock(&vm->mem_lock);
 }
 

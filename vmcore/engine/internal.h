@@ -95,7 +95,7 @@ struct vmc_vcpu {
 
 	/* Manual mode. kicked: run lock */
 	bool kicked;
-	sigset_t mask_set; /* the mask KVM_RUN uses now; the running thread */
+	uint64_t mask_bits; /* the signals KVM_RUN blocks now; the running thread */
 	bool has_mask;
 
 	/* The running thread only */

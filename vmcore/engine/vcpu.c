@@ -53,16 +53,16 @@ int vcpu_set_run_mask(struct vmc_vcpu *vcpu, const sigset_t *mask)
 	uint64_t bits = 0;
 	int rc;
 
-	if (vcpu->has_mask && memcmp(&vcpu->mask_set, mask, sizeof(*mask)) == 0)
-		return 0;
 	for (int s = 1; s <= 64; s++)
 		if (s != kick_signal() && sigismember(mask, s) == 1)
 			bits |= 1ull << (s - 1);
+	if (vcpu->has_mask && vcpu->mask_bits == bits)
+		return 0;
 	memcpy(arg.mask.sigset, &bits, sizeof(bits));
 	rc = kvm_call(vcpu->fd, KVM_SET_SIGNAL_MASK, &arg);
 	if (rc < 0)
 		return rc;
-	vcpu->mask_set = *mask;
+	vcpu->mask_bits = bits;
 	vcpu->has_mask = true;
 	return 0;
 }
