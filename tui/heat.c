@@ -1,17 +1,15 @@
 /*
  * heat.c - the heatmap's memory and cooling. Pure; of the thread that owns the struct.
  *
- * Temperatures are few and cooling slows down (each step lasts twice as long as the one before), so a busy page keeps its
- * colour from frame to frame and a written one changes seven times in a minute and a half: what is painted
- * is the terminal's real cost (a full screen of random colours is ten times one that holds still).
+ * Temperatures are few and cooling slows down, so a busy page keeps its colour from frame to frame and a written one
+ * changes seven times in a minute: what is painted is the terminal's real cost (a full screen of random colours is ten
+ * times one that holds still). The first steps are quick, so that what moves does not smear.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include "tui/heat.h"
 
 #define PAGE_SHIFT 12
-#define FIRST_STEP_US 500000ull
-#define STEP_DROP 2
 #define RECENT_US 1000000ull /* writes this close together are one burst: the largest share counts */
 #define MAX_GAP_US 5000000ull /* samples further apart than this tell nothing of the time between */
 
@@ -184,17 +182,24 @@ uint64_t heat_age_us(const struct heat_model *m, uint32_t cell)
 
 int heat_level(const struct heat_model *m, uint32_t cell)
 {
-	uint64_t age = heat_age_us(m, cell), limit = FIRST_STEP_US;
-	int level;
+	static const struct {
+		uint64_t age_us;
+		int percent; /* of the peak, from that age on */
+	} steps[HEAT_STEPS - 1] = {
+		{ 300000, 80 }, { 600000, 60 }, { 1200000, 46 }, { 2500000, 36 }, { 5000000, 28 }, { 15000000, 18 },
+		{ 60000000, 0 },
+	};
+	uint64_t age = heat_age_us(m, cell);
+	int level, percent = 100;
 
 	if (cell >= m->ncells || m->cells[cell].hole)
 		return HEAT_NOT_MEMORY;
 	if (age == UINT64_MAX)
 		return 0;
+	for (int i = 0; i < HEAT_STEPS - 1 && age >= steps[i].age_us; i++)
+		percent = steps[i].percent;
 	/* Four peaks, 9 11 13 15, so that a share that wavers does not repaint the cell. */
-	level = 9 + 2 * (m->cells[cell].share / 4);
-	for (int step = 1; step < HEAT_STEPS && age >= limit; step++, limit *= 2)
-		level -= STEP_DROP;
+	level = (9 + 2 * (m->cells[cell].share / 4)) * percent / 100;
 	return level < 1 ? 1 : level;
 }
 

@@ -15,7 +15,7 @@
 #define HEAT_MAX_CELLS	65536u
 #define HEAT_MAX_SHIFT	28u /* 2^28 pages a cell: 1 TiB */
 #define HEAT_NOT_MEMORY 16
-#define HEAT_STEPS	8   /* of cooling; see heat_step_name() */
+#define HEAT_STEPS	8   /* temperatures on the way from just written to long ago */
 
 struct heat_cell {
 	uint64_t written_us; /* model clock at the last write seen; 0: none seen */

@@ -319,10 +319,11 @@ static void two_columns(struct pen *left)
 	flags(left);
 	exits(&right);
 	right.line++;
-	if (left->v->p.rect.h >= 40 || lw == 42) {
+	if (left->v->p.rect.h >= 30) {
 		control(&right);
-	} else { /* wide and not tall: the left column has the room */
-		left->line++;
+	} else { /* not tall: the left column has the room */
+		if (left->v->p.rect.h >= 24)
+			left->line++;
 		control(left);
 	}
 	segments(&right);

@@ -175,6 +175,12 @@ static bool is_kind(const struct vmc_map_entry *e, const char *kind)
 	return !strcmp(e->kind, kind);
 }
 
+bool view_map_is_port(const struct vmc_map_entry *e)
+{
+	/* The irqchip has ports (PIC, PIT) and pages (IOAPIC, LAPIC). */
+	return is_kind(e, "pio") || (is_kind(e, "irqchip") && e->start < 0x10000 && e->size < VMC_PAGE_SIZE);
+}
+
 const struct vmc_map_entry *view_map_find(const struct view_map *map, uint64_t gpa)
 {
 	const struct vmc_map_entry *hole = NULL;
@@ -182,7 +188,7 @@ const struct vmc_map_entry *view_map_find(const struct view_map *map, uint64_t g
 	for (uint32_t i = 0; i < map->n; i++) {
 		const struct vmc_map_entry *e = &map->e[i];
 
-		if (is_kind(e, "pio") || gpa < e->start || gpa - e->start >= e->size)
+		if (view_map_is_port(e) || gpa < e->start || gpa - e->start >= e->size)
 			continue;
 		if (!is_kind(e, "hole"))
 			return e;
@@ -215,7 +221,7 @@ enum ui_role view_map_role(const struct vmc_map_entry *e)
 		return ROLE_RAM;
 	if (is_kind(e, "rom"))
 		return ROLE_ROM;
-	if (is_kind(e, "pio"))
+	if (view_map_is_port(e))
 		return ROLE_PIO;
 	if (is_kind(e, "hole"))
 		return ROLE_HOLE;

@@ -37,6 +37,8 @@ void view_map_free(struct view_map *map);
 const struct vmc_map_entry *view_map_find(const struct view_map *map, uint64_t gpa);
 /** view_map_top() - one past the last byte of memory. */
 uint64_t view_map_top(const struct view_map *map);
+/** view_map_is_port() - its addresses are ports: "pio", and what of the irqchip is at ports. */
+bool view_map_is_port(const struct vmc_map_entry *e);
 /** view_map_name() - "pci 00:01.0 console", else the kind. */
 const char *view_map_name(const struct vmc_map_entry *e);
 enum ui_role view_map_role(const struct vmc_map_entry *e);

@@ -86,6 +86,27 @@ static const struct vmc_device_desc *before(const struct devices_panel *dp, cons
 	return NULL;
 }
 
+/* Words over as many lines as they take, after a label. */
+static void wrapped(struct pen *pen, const char *label, const char *words, enum ui_role role)
+{
+	int at = 12, x = at, w = pen->w;
+
+	ui_draw(&pen->dp->p, row(pen), 2, ROLE_LABEL, "%s", label);
+	while (*words) {
+		int len = (int)strcspn(words, " ");
+
+		if (x > at && x + len > w) {
+			pen->line++;
+			x = at;
+		}
+		view_text(&pen->dp->p, row(pen), x, w - x, role, "%.*s", len, words);
+		x += len + 1;
+		words += len;
+		words += strspn(words, " ");
+	}
+	pen->line++;
+}
+
 static void heading(struct pen *pen, const struct vmc_device_desc *d)
 {
 	struct panel *p = &pen->dp->p;
@@ -106,29 +127,15 @@ static void heading(struct pen *pen, const struct vmc_device_desc *d)
 	else
 		snprintf(text, sizeof(text), "%s %s", d->where, irq);
 	x++;
-	view_text(p, y, x, w - x, ROLE_DEFAULT, "%s", text);
+	x += view_text(p, y, x, w - x, ROLE_DEFAULT, "%s", text) + 2;
 	pen->line++;
-}
-
-/* Words over as many lines as they take, after a label. */
-static void wrapped(struct pen *pen, const char *label, const char *words, enum ui_role role)
-{
-	int at = 12, x = at, w = pen->w;
-
-	ui_draw(&pen->dp->p, row(pen), 2, ROLE_LABEL, "%s", label);
-	while (*words) {
-		int len = (int)strcspn(words, " ");
-
-		if (x > at && x + len > w) {
-			pen->line++;
-			x = at;
-		}
-		view_text(&pen->dp->p, row(pen), x, w - x, role, "%.*s", len, words);
-		x += len + 1;
-		words += len;
-		words += strspn(words, " ");
-	}
-	pen->line++;
+	if (!d->note[0])
+		return;
+	/* A note has a line of its own only where it does not fit here. */
+	if (!d->broken && x + (int)strlen(d->note) <= w)
+		view_text(p, y, x, w - x, ROLE_DIM, "%s", d->note);
+	else
+		wrapped(pen, d->broken ? "broken" : "note", d->note, d->broken ? ROLE_BAD : ROLE_DIM);
 }
 
 /* How full a ring is: chains that the driver has made available and the device has not used. */
@@ -184,8 +191,6 @@ static void device(struct pen *pen, const struct vmc_device_desc *d)
 	char words[1024];
 
 	heading(pen, d);
-	if (d->note[0])
-		wrapped(pen, d->broken ? "broken" : "note", d->note, d->broken ? ROLE_BAD : ROLE_DEFAULT);
 	if (!d->virtio_type)
 		return;
 	virtio_status(d->status, words, sizeof(words));

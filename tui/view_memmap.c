@@ -33,11 +33,6 @@ struct memmap_panel {
 	int list_y, list_h;	  /* as drawn last */
 };
 
-static bool is_port(const struct vmc_map_entry *e)
-{
-	return !strcmp(e->kind, "pio");
-}
-
 static const struct vmc_map_entry *selected(const struct memmap_panel *mp)
 {
 	return mp->sel < mp->nrows ? &mp->map.e[mp->rows[mp->sel]] : NULL;
@@ -47,7 +42,7 @@ static const struct vmc_map_entry *selected(const struct memmap_panel *mp)
 
 static bool listed(const struct memmap_panel *mp, const struct vmc_map_entry *e)
 {
-	if (is_port(e) && !mp->ports)
+	if (view_map_is_port(e) && !mp->ports)
 		return false;
 	return !mp->filter[0] || strcasestr(e->name, mp->filter) || strcasestr(e->kind, mp->filter);
 }
@@ -56,8 +51,8 @@ static int by_place(const void *a, const void *b, void *arg)
 {
 	const struct vmc_map_entry *e = arg, *x = &e[*(const uint32_t *)a], *y = &e[*(const uint32_t *)b];
 
-	if (is_port(x) != is_port(y))
-		return is_port(x) ? 1 : -1;
+	if (view_map_is_port(x) != view_map_is_port(y))
+		return view_map_is_port(x) ? 1 : -1;
 	return x->start < y->start ? -1 : x->start > y->start;
 }
 
@@ -146,7 +141,7 @@ static uint64_t scale_end(const struct memmap_panel *mp)
 	for (uint32_t i = 0; i < mp->map.n; i++) {
 		const struct vmc_map_entry *e = &mp->map.e[i];
 
-		if (!is_port(e) && e->start + e->size > end)
+		if (!view_map_is_port(e) && e->start + e->size > end)
 			end = e->start + e->size;
 	}
 	return end;
@@ -185,7 +180,7 @@ static int strip(struct memmap_panel *mp, int y)
 		for (uint32_t i = 0; i < mp->map.n; i++) {
 			const struct vmc_map_entry *e = &mp->map.e[i];
 
-			if (is_port(e) || view_map_role(e) != order[k])
+			if (view_map_is_port(e) || view_map_role(e) != order[k])
 				continue;
 			strip_span(e, end, w, &from, &to);
 			for (int x = from; x < to; x++)
@@ -194,7 +189,7 @@ static int strip(struct memmap_panel *mp, int y)
 	decode_size(end, text, sizeof(text));
 	ui_draw(&mp->p, y + 1, 0, ROLE_DIM, "0");
 	ui_draw(&mp->p, y + 1, w - (int)strlen(text), ROLE_DIM, "%s", text);
-	if (!sel || is_port(sel))
+	if (!sel || view_map_is_port(sel))
 		return 2;
 	strip_span(sel, end, w, &from, &to);
 	for (int x = from; x < to; x++)
@@ -230,11 +225,13 @@ static struct columns columns_for(const struct memmap_panel *mp)
 
 	left = w - 2 - c.digits - 1 - c.size - 1;
 	if (w >= 50)
-		c.use = 16;
+		c.use = 12;
 	if (w >= 70)
-		c.flags = 14;
-	if (w >= 100)
+		c.flags = 11;
+	if (w >= 100) {
 		c.use = 32;
+		c.flags = 14;
+	}
 	c.name = left - (c.use ? c.use + 1 : 0) - (c.flags ? c.flags + 1 : 0);
 	return c;
 }
@@ -252,10 +249,10 @@ static void draw_use(struct memmap_panel *mp, int y, int x, int w, uint32_t i, b
 		ui_draw(&mp->p, y, x + w - 5, role, "%4.0f%%", share * 100);
 	} else if (mp->rates_known && mp->rates[i].per_s > 0) {
 		decode_count((uint64_t)(mp->rates[i].per_s + 0.5), text, sizeof(text));
-		ui_draw(&mp->p, y, x + w - 8, role, "%6s/s", text);
+		ui_draw(&mp->p, y, x + w - 12, role, "%10s/s", text);
 	} else if (e->accesses) {
 		decode_count(e->accesses, text, sizeof(text));
-		ui_draw(&mp->p, y, x + w - 8, sel ? ROLE_SELECTED : ROLE_DIM, "%8s", text);
+		ui_draw(&mp->p, y, x + w - 12, sel ? ROLE_SELECTED : ROLE_DIM, "%6s exits", text);
 	}
 }
 
@@ -272,14 +269,14 @@ static void draw_row(struct memmap_panel *mp, const struct columns *c, int y, ui
 		ui_draw_fill(&mp->p, y, 0, 1, mp->p.rect.w, ROLE_SELECTED);
 	ui_draw(&mp->p, y, x, sel ? ROLE_SELECTED : kind, "%s", strip_glyph(mp, kind));
 	x += 2;
-	if (is_port(e))
+	if (view_map_is_port(e))
 		ui_draw(&mp->p, y, x, role, "%*s%04" PRIx64, c->digits - 4, "", e->start);
 	else if (sel)
 		ui_draw(&mp->p, y, x, role, "%0*" PRIx64, c->digits, e->start);
 	else
 		view_hex(&mp->p, y, x, c->digits, e->start, kind == ROLE_HOLE ? ROLE_DIM : ROLE_VALUE);
 	x += c->digits + 1;
-	if (is_port(e))
+	if (view_map_is_port(e))
 		snprintf(text, sizeof(text), "%" PRIu64, e->size);
 	else
 		decode_size(e->size, text, sizeof(text));
@@ -458,7 +455,7 @@ static int hex_exec(struct ui_cmd_call *call)
 
 	if (!e)
 		return -EINVAL;
-	if (is_port(e)) {
+	if (view_map_is_port(e)) {
 		ui_warn(mp->p.ui, "ports have no memory to show");
 		return -EINVAL;
 	}

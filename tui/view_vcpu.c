@@ -79,15 +79,17 @@ static enum panel_result vcpu_sample(struct panel *p, const struct vmc_sample *s
 	if (v->cpu >= v->ncpus)
 		v->cpu = 0;
 	for (uint32_t i = 0; i < v->ncpus; i++) {
+		news |= s->cpus[i].state == VMC_VCPU_FAILED && v->cpus[i].state != VMC_VCPU_FAILED;
 		exit_rates_feed(&v->cpus[i].rates, s->time_us, s->cpus[i].cpu_ns, s->cpus[i].exits);
-		v->cpus[i].state = s->cpus[i].state;
 	}
 	if (!running && !news)
 		news = any_register_moved(v, s);
 	if (!news && s->time_us - v->shown_us < SHOW_EVERY_US)
 		return PANEL_HANDLED;
-	for (uint32_t i = 0; i < v->ncpus; i++)
+	for (uint32_t i = 0; i < v->ncpus; i++) {
+		v->cpus[i].state = s->cpus[i].state;
 		show_cpu(&v->cpus[i], &s->cpus[i], !running);
+	}
 	v->vm_state = s->state;
 	v->shown_us = s->time_us;
 	v->have_sample = true;

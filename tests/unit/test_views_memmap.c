@@ -12,7 +12,7 @@
 #define SEC 1000000ull
 #define MIB (1ull << 20)
 
-static struct vmc_map_entry map[8];
+static struct vmc_map_entry map[9];
 
 static struct vmc_sample *pc(uint64_t time_us)
 {
@@ -24,13 +24,14 @@ static struct vmc_sample *pc(uint64_t time_us)
 		{ .kind = "ram", .name = "ram1", .start = 0x100000000, .size = 1024 * MIB, .slot = 1, .resident = 0 },
 		{ .kind = "rom", .name = "bios", .start = 0x140000000, .size = 0x10000, .slot = 2, .read_only = true, .resident = 0x10000 },
 		{ .kind = "pio", .name = "8250", .start = 0x3f8, .size = 8, .slot = -1, .resident = -1 },
+		{ .kind = "irqchip", .name = "pic", .start = 0x20, .size = 2, .slot = -1, .resident = -1 },
 		{ .kind = "pio", .name = "pci", .start = 0xcf8, .size = 8, .slot = -1, .resident = -1 },
 	};
 	struct vmc_sample *s = fake_sample_new(VMC_RUNNING, time_us);
 
 	memcpy(map, fresh, sizeof(map));
 	s->map = map;
-	s->nmap = 8;
+	s->nmap = 9;
 	return s;
 }
 
@@ -48,6 +49,7 @@ static void the_map_is_listed(void **state)
 	assert_true(fake_shows(f, "slot 2 ro"));
 	assert_true(fake_shows(f, "100%"));
 	assert_true(fake_find(f, "8250", NULL) < 0);
+	assert_true(fake_find(f, "irqchip pic", NULL) < 0); /* the irqchip's ports are ports */
 	assert_int_equal(fake_role(f, 0, 3), ROLE_RAM);
 	assert_int_equal(fake_role(f, 0, 50), ROLE_HOLE);
 	assert_int_equal(fake_role(f, 0, 54), ROLE_MMIO); /* 16 KiB still get a column */
@@ -64,6 +66,7 @@ static void ports_on_demand(void **state)
 	fake_keys(f, "i");
 	assert_true(fake_shows(f, "03f8"));
 	assert_true(fake_shows(f, "pio 8250"));
+	assert_true(fake_shows(f, "irqchip pic"));
 	assert_true(fake_find(f, "pio 8250", NULL) > fake_find(f, "rom bios", NULL));
 	fake_keys(f, "i");
 	assert_true(fake_find(f, "8250", NULL) < 0);
