@@ -28,3 +28,12 @@ tests_unit_test_term_pane_CFLAGS = $(AM_CFLAGS) $(UNIT_CFLAGS)
 tests_unit_test_term_pane_LDADD = libpane.la libfilter.la $(UNIT_LIBS)
 EXTRA_tests_unit_test_term_pane_DEPENDENCIES = vitrine-term tests/term_mortal
 endif
+
+if FUZZERS
+noinst_PROGRAMS += tests/fuzz/fuzz_pane
+tests_fuzz_fuzz_pane_SOURCES = tests/fuzz/fuzz_pane.c
+tests_fuzz_fuzz_pane_CFLAGS = $(AM_CFLAGS) $(VTERM_CFLAGS)
+tests_fuzz_fuzz_pane_LDFLAGS = $(AM_LDFLAGS) $(LIBFUZZER_LDFLAGS)
+tests_fuzz_fuzz_pane_LDADD = libterm.la libpane.la libfilter.la $(VTERM_LIBS)
+endif
+EXTRA_DIST += tests/fuzz/corpus/pane

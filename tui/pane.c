@@ -150,12 +150,15 @@ static void stop(struct pane *p, char *why, size_t size)
 	p->text_len = 0;
 }
 
-static void died(struct pane *p)
+/* @cause: ours; NULL: what the process ended with. */
+static void died(struct pane *p, const char *cause)
 {
 	char why[96] = "", line[256];
 	uint64_t now = now_ms(), pause = 0;
 
 	stop(p, why, sizeof(why));
+	if (cause)
+		snprintf(why, sizeof(why), "%s", cause);
 	drop_paste(p);
 	if (now - p->born_ms > LIFE_MS)
 		p->deaths = 0;
@@ -268,7 +271,7 @@ void pane_readable(struct pane *p, int fd)
 		return;
 	if (fd == p->control) {
 		if (!messages(p))
-			died(p);
+			died(p, NULL);
 		return;
 	}
 	if (read(p->wake, &n, sizeof(n)) != sizeof(n))
@@ -276,7 +279,7 @@ void pane_readable(struct pane *p, int fd)
 	send_paste(p);
 	rc = term_view_update(&p->view, p->grid);
 	if (rc == -EPROTO)
-		died(p); /* no honest vitrine-term publishes that */
+		died(p, "what it published made no sense");
 	else if (rc == 1)
 		p->ops->changed(p->arg);
 	else if (rc == -EAGAIN) /* it writes again and again; the next tick takes it */
@@ -304,7 +307,7 @@ void pane_tick(struct pane *p, uint64_t now)
 	}
 	/* Its own watchdog is faster; this one is for what holds even that. */
 	if (hangs(p, now)) {
-		died(p);
+		died(p, PANE_TOO_LONG);
 		return;
 	}
 	send_size(p);

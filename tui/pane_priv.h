@@ -3,6 +3,8 @@
 #define TUI_PANE_PRIV_H
 #include <tui/pane.h>
 
+#define PANE_TOO_LONG "it took too long over one piece of output"
+
 struct pane {
 	const struct pane_ops *ops;
 	void *arg;

@@ -162,7 +162,7 @@ void pane_reap(struct pane *p, char *why, size_t size)
 	while (waitpid(p->pid, &status, 0) < 0 && errno == EINTR)
 		;
 	if (WIFSIGNALED(status))
-		snprintf(why, size, "%s", WTERMSIG(status) == SIGPROF ? "it took too long over one piece of output" :
+		snprintf(why, size, "%s", WTERMSIG(status) == SIGPROF ? PANE_TOO_LONG :
 			strsignal(WTERMSIG(status)));
 	else
 		snprintf(why, size, "exit status %d", WEXITSTATUS(status));

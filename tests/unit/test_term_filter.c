@@ -96,6 +96,7 @@ static void drops(void **state)
 	BECOMES("e\xcc\x81\xcc\x81\xcc\x81\xcc\x81\xcc\x81", "e\xcc\x81\xcc\x81\xcc\x81"); /* three on one */
 	BECOMES("\r\xcc\x81\033[m\xcc\x81x", "\r\033[mx");				      /* on nothing */
 	BECOMES("\033[?9999h\033[5h", "");
+	BECOMES("\033P$qz\033\\", ""); /* libvterm 0.1.4 prints a string that is not there */
 }
 
 static void repairs_utf8(void **state)
@@ -163,7 +164,7 @@ static void modes(void **state)
 {
 	start();
 	assert_int_equal(filter.modes, FILTER_M_START);
-	filter_feed(&filter, "\033[?1049;2004h\033[4h\033[5;10r\033(0\033H", 31);
+	filter_feed(&filter, "\033[?1049;2004h\033[4h\033[5;10r\033(0\033H", 29);
 	assert_int_equal(filter.modes & ~FILTER_M_START, FILTER_M_ALT | FILTER_M_PASTE | FILTER_M_INSERT |
 		FILTER_M_REGION | FILTER_M_CHARSET | FILTER_M_TABS);
 	assert_int_equal(filter.region_bottom, 10);

@@ -118,6 +118,7 @@ static const struct {
 	{ "colours", "\033[38;2;999;999;999m\033[38;5;99999mx\033[48:2::1:2:3m\033[m" },
 	{ "margins left and right", "\033[?69h\033[10;5s\033[70;80s\033[999S\033[999T\033[20;10r\033[L\033[M" },
 	{ "tabs", "\033[3g\033[999I\033[999Z\tx" },
+	{ "a question it does not know", "\033P$qz\033\\" },
 	{ "reset while alternate", "\033[?1049h\033[5;10r\033c\033[?1049l\033[!p" },
 };
 

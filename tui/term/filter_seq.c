@@ -434,6 +434,18 @@ static void osc_title(struct filter *f)
 	f->title(f->arg, title);
 }
 
+/* Is it DECRQSS for SGR, DECSTBM, DECSCUSR or DECSCA? libvterm 0.1.4 crashes when asked for what it does not know. */
+static bool decrqss(const struct filter *f)
+{
+	static const char *const known[] = { "P$qm", "P$qr", "P$q q", "P$q\"q" };
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		if (f->seq_len == strlen(known[i]) && !memcmp(f->seq, known[i], f->seq_len))
+			return true;
+	}
+	return false;
+}
+
 /* The end of OSC, or of DCS, APC, PM, SOS. */
 void filter_string_end(struct filter *f, bool osc, bool terminated)
 {
@@ -449,13 +461,7 @@ void filter_string_end(struct filter *f, bool osc, bool terminated)
 		return;
 	}
 	/* DECRQSS is a question that programs ask; all other strings stay here. */
-	if (terminated && !f->overflow && f->seq_len >= 4 && f->seq_len <= 8 && !memcmp(f->seq, "P$q", 3)) {
-		for (int i = 3; i < f->seq_len; i++) {
-			if (f->seq[i] < 0x20 || f->seq[i] > 0x7e) {
-				block(f);
-				return;
-			}
-		}
+	if (terminated && !f->overflow && decrqss(f)) {
 		n = snprintf(seq, sizeof(seq), "\033%.*s\033\\", (int)f->seq_len, f->seq);
 		pass(f, seq, (size_t)n);
 		return;
