@@ -95,7 +95,8 @@ static bool stopped(const struct rtc *r)
 
 static uint8_t encode(const struct rtc *r, int value)
 {
-	return r->cmos[REG_B] & B_BINARY ? value : value / 10 % 10 << 4 | value % 10;
+	value = (value % 100 + 100) % 100; /* a clock set before Christ counts on */
+	return r->cmos[REG_B] & B_BINARY ? value : value / 10 << 4 | value % 10;
 }
 
 static int decode(const struct rtc *r, uint8_t value)
@@ -127,8 +128,8 @@ static void time_to_regs(struct rtc *r, int64_t us)
 	r->cmos[WDAY] = encode(r, c.wday);
 	r->cmos[MDAY] = encode(r, c.day);
 	r->cmos[MONTH] = encode(r, c.month);
-	r->cmos[YEAR] = encode(r, c.year % 100);
-	r->cmos[CENTURY] = encode(r, c.year / 100 % 100);
+	r->cmos[YEAR] = encode(r, c.year);
+	r->cmos[CENTURY] = encode(r, c.year / 100);
 }
 
 /* The guest wrote the time (any nonsense is possible): the offset follows. */
@@ -159,7 +160,7 @@ static int64_t period_us(const struct rtc *r)
 
 static bool alarm_matches(const struct rtc *r, uint8_t reg, int value)
 {
-	return reg >= 0xc0 || value < 0 || decode(r, reg) == value; /* 0xc0..: any */
+	return reg >= 0xc0 || decode(r, reg) == value; /* 0xc0..: any */
 }
 
 static bool alarm_at(const struct rtc *r, int64_t s)
@@ -458,7 +459,7 @@ static int rtc_load(void *dev, struct vmc_in *in, uint32_t version)
 	rc = vmc_in_end(in);
 	if (rc < 0)
 		return rc;
-	/* A century of seconds either way, so that no sum below can overflow. */
+	/* So that no sum below can overflow. */
 	if (offset_us > INT64_MAX / 4 || offset_us < INT64_MIN / 4)
 		return vmc_in_fail(in, -EBADMSG, "clock offset out of range");
 	r->index = index;
