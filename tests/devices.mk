@@ -27,6 +27,18 @@ tests_unit_test_devices_state_CFLAGS = $(AM_CFLAGS) $(UNIT_CFLAGS)
 tests_unit_test_devices_state_LDADD = $(DEVTEST_LIBS) $(UNIT_LIBS)
 endif
 
+# On /dev/kvm: the driver is the test, its hands are a guest's.
+DEVKVM_SOURCES = tests/kvm/devguest.h tests/kvm/devguest.c tests/lib/vdriver.h tests/lib/vdriver.c
+DEVKVM_LIBS = libdevices.la libengine.la libtest.la $(EVENT_LIBS) $(XXHASH_LIBS) $(ELF_LIBS) -lpthread
+check_PROGRAMS += tests/kvm/test_devices_console tests/kvm/test_devices_snapshot
+tests_kvm_test_devices_console_SOURCES = tests/kvm/test_devices_console.c $(DEVKVM_SOURCES)
+tests_kvm_test_devices_console_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
+tests_kvm_test_devices_console_LDADD = $(DEVKVM_LIBS)
+tests_kvm_test_devices_snapshot_SOURCES = tests/kvm/test_devices_snapshot.c $(DEVKVM_SOURCES)
+tests_kvm_test_devices_snapshot_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
+tests_kvm_test_devices_snapshot_LDADD = $(DEVKVM_LIBS)
+
+EXTRA_DIST += tests/fuzz/corpus/virtq tests/fuzz/corpus/virtio_console
 if FUZZERS
 noinst_PROGRAMS += tests/fuzz/fuzz_virtq tests/fuzz/fuzz_virtio_console
 tests_fuzz_fuzz_virtq_SOURCES = tests/fuzz/fuzz_virtq.c
