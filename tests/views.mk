@@ -1,4 +1,6 @@
 # Tests, fuzz targets and benches of views.
+EXTRA_DIST += tests/tui/views.sh
+
 if HAVE_CMOCKA
 # The views draw into a grid of characters: no terminal, no VM.
 noinst_LTLIBRARIES += libfakeui.la

@@ -147,7 +147,8 @@ uint32_t heat_feed(struct heat_model *m, const struct vmc_sample_heat *s, uint64
 	uint32_t touched = 0;
 
 	advance(m, s, time_us, running);
-	m->harvest_us = s->harvest_us;
+	/* Smoothed: a figure that twitches ten times a second says nothing. */
+	m->harvest_us = m->harvest_us ? (m->harvest_us * 15 + s->harvest_us + 8) / 16 : s->harvest_us;
 	m->interval_us = s->interval_us;
 	if (!s->cell_pages || s->cell_pages > 1ull << HEAT_MAX_SHIFT)
 		return 0;

@@ -159,8 +159,9 @@ static void rate(const struct heat_panel *hp, char *out, size_t size)
 static void cost(const struct heat_panel *hp, char *out, size_t size)
 {
 	double share = hp->m.interval_us ? 100.0 * (double)hp->m.harvest_us / (double)hp->m.interval_us : 0;
+	uint64_t us = hp->m.harvest_us, step = us < 100 ? 5 : us < 1000 ? 50 : 500;
 
-	snprintf(out, size, "look %" PRIu64 " µs, %.1f%% of a core", hp->m.harvest_us, share);
+	snprintf(out, size, "look %" PRIu64 " µs, %.1f%% of a core", (us + step / 2) / step * step, share);
 }
 
 static void where(struct heat_panel *hp, char *out, size_t size)

@@ -88,7 +88,7 @@ static void writes_are_seen_where_they_are(void **state)
 	assert_true(fake_shows(f, "02000000"));
 	assert_true(fake_shows(f, "1 cell = 32 KiB"));
 	assert_true(fake_shows(f, "40 KiB/s"));
-	assert_true(fake_shows(f, "look 120 µs, 0.1% of a core"));
+	assert_true(fake_shows(f, "look 100 µs, 0.1% of a core"));
 	assert_true(fake_shows(f, "● live"));
 	fake_free(f);
 }
