@@ -131,12 +131,12 @@ static uint64_t set_alignment_check(void *on)
 /* #GP's gate is made absent: delivering it raises #NP, and two such faults make a #DF. */
 static uint64_t do_df(void *unused)
 {
-	k_gate(13, 0, false);
+	k_gate(13, false);
 	return k_read64(0x8000000000000000ull);
 }
 static uint64_t mend_gate(void *unused)
 {
-	k_gate(13, 0, true);
+	k_gate(13, true);
 	return 0;
 }
 

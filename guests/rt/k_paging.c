@@ -16,10 +16,10 @@ void k_flush_page(uint64_t address)
 
 static void protect(const uint8_t *start, const uint8_t *end, uint64_t rights)
 {
-	for (uint64_t a = (uint64_t)start; a < (uint64_t)end; a += PAGE_SIZE) {
-		pt0[a / PAGE_SIZE] = a | PTE_P | rights;
-		k_flush_page(a);
-	}
+	uint64_t *e = &pt0[(uint64_t)start / PAGE_SIZE], *last = &pt0[(uint64_t)end / PAGE_SIZE];
+
+	for (uint64_t v = (uint64_t)start | PTE_P | rights; e < last; v += PAGE_SIZE)
+		*e++ = v;
 }
 
 static void map_high(uint64_t start, uint64_t end)
@@ -37,10 +37,12 @@ static void map_high(uint64_t start, uint64_t end)
 
 void k_paging_init(void)
 {
+	uint64_t cr3;
+
 	pt0[0] = 0; /* a null pointer must fault */
-	k_flush_page(0);
 	protect(image_start, text_end, PTE_U);
 	protect(kdata_end, user_end, PTE_U | PTE_W | NX);
+	__asm__ volatile("mov %%cr3, %0; mov %0, %%cr3" : "=r"(cr3)::"memory"); /* flush */
 	for (unsigned i = 0; i < rt_machine.nranges; i++) {
 		struct rt_range *r = &rt_machine.ranges[i];
 

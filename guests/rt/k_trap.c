@@ -7,23 +7,14 @@
  */
 #include "kernel.h"
 
-struct gate {
-	uint16_t offset0, selector;
-	uint8_t ist, type;
-	uint16_t offset1;
-	uint32_t offset2, zero;
-};
 struct tss {
 	uint32_t zero0;
 	uint64_t rsp[3], zero1, ist[7], zero2;
 	uint16_t zero3, io_map;
 } __attribute__((packed, aligned(8)));
 
-#define GATE_INTERRUPT 0x8e
-#define GATE_USER      0xee /* ring 3 may raise it: int3, into */
 #define IST_STACK 2048
 
-static struct gate idt[VECTORS];
 static struct tss tss[MAX_CPUS];
 static uint8_t ist_stacks[MAX_CPUS][2][IST_STACK] __attribute__((aligned(16)));
 
@@ -41,28 +32,22 @@ const char *rt_vector_name(uint64_t vector)
 	return vector < 32 && names[vector] ? names[vector] : "unknown vector";
 }
 
-void k_gate(unsigned vector, unsigned ist, bool present)
+/* Only the present bit: start.S has filled in the rest. */
+void k_gate(unsigned vector, bool present)
 {
-	uint64_t stub = (uint64_t)(trap_stubs + vector * STUB_SIZE);
+	uint8_t *type = (uint8_t *)&idt[2 * vector] + 5;
 
-	idt[vector] = (struct gate){
-		.offset0 = (uint16_t)stub, .selector = SEL_KCODE, .ist = (uint8_t)ist,
-		.type = !present ? 0 : vector == 3 || vector == 4 ? GATE_USER : GATE_INTERRUPT,
-		.offset1 = (uint16_t)(stub >> 16), .offset2 = (uint32_t)(stub >> 32),
-	};
+	*type = present ? *type | 0x80 : *type & 0x7f;
 }
 
 void k_trap_init(unsigned cpu)
 {
 	struct { uint16_t limit; uint64_t base; } __attribute__((packed)) idtr = {
-		sizeof(idt) - 1, (uint64_t)idt,
+		VECTORS * 16 - 1, (uint64_t)idt,
 	};
 	struct tss *t = &tss[cpu];
 	uint64_t base = (uint64_t)t, limit = sizeof(*t) - 1;
 
-	if (cpu == 0)
-		for (unsigned v = 0; v < VECTORS; v++)
-			k_gate(v, v == 8 ? 1 : v == 2 ? 2 : 0, true);
 	t->rsp[0] = (uint64_t)(kernel_stacks[cpu] + KERNEL_STACK);
 	t->ist[0] = (uint64_t)(ist_stacks[cpu][0] + IST_STACK); /* #DF: the stack may be the trouble */
 	t->ist[1] = (uint64_t)(ist_stacks[cpu][1] + IST_STACK); /* NMI */

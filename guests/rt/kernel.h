@@ -83,7 +83,7 @@ static inline void k_cpuid(uint32_t leaf, uint32_t sub, uint32_t r[4])
 
 /* k_trap.c */
 void k_trap_init(unsigned cpu);
-void k_gate(unsigned vector, unsigned ist, bool present);
+void k_gate(unsigned vector, bool present);
 void k_panic(const char *why) __attribute__((noreturn));
 
 /* k_apic.c */
@@ -171,7 +171,7 @@ struct rt_call {
 uint64_t rt_call_try(void *call);
 
 /* start.S */
-extern uint64_t pml4[512], pdpt[512], pd0[512], pt0[512], gdt_tss[2 * MAX_CPUS];
+extern uint64_t pml4[512], pdpt[512], pd0[512], pt0[512], gdt_tss[2 * MAX_CPUS], idt[2 * VECTORS];
 extern uint8_t kernel_stacks[MAX_CPUS][KERNEL_STACK], trap_stubs[];
 extern uint8_t ap_trampoline[], ap_trampoline_end[];
 extern uint32_t ap_stack;

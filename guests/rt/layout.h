@@ -40,6 +40,9 @@
 /* vectors: 0..31 exceptions, then ours */
 #define VECTORS	  48
 #define STUB_SIZE 16
+#define TRAP_STUBS 0x100040 /* guest.ld */
+#define GATE_KERNEL 0x8e /* interrupt gate */
+#define GATE_USER   0xee /* the same, and ring 3 may raise it */
 #define VEC_TIMER 0x20 /* local APIC timer */
 #define VEC_PIT	  0x21
 #define VEC_COM1  0x22

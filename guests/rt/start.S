@@ -111,8 +111,7 @@ FUNC(ap_entry64)
 END(ap_entry64)
 
 /* ---- exceptions and interrupts: one stub a vector, STUB_SIZE bytes each ---- */
-	.text
-	.balign	STUB_SIZE
+	.section .text.stubs, "ax", @progbits
 	.globl trap_stubs
 	.type trap_stubs, @function
 trap_stubs:
@@ -130,6 +129,7 @@ trap_stubs:
 	.balign	STUB_SIZE
 	.size trap_stubs, . - trap_stubs
 
+	.text
 FUNC(trap_common)
 	pushq	%rax
 	pushq	%rbx
@@ -263,6 +263,30 @@ gdt_ptr:
 	.globl ap_stack
 ap_stack:
 	.long	0
+
+/* guest.ld puts the stubs at an address that is known here, so the gates need no code either: an emulated
+ * kernel would need a millisecond or two to fill them. Only int3 and into are for ring 3; #DF and NMI
+ * have stacks of their own (the TSS's IST). */
+	.balign	16
+	.globl idt
+idt:
+	vector = 0
+	.rept	VECTORS
+	stub = TRAP_STUBS + vector * STUB_SIZE
+	.word	stub & 0xffff, SEL_KCODE
+	.if	vector == 8
+	.byte	1, GATE_KERNEL
+	.elseif	vector == 2
+	.byte	2, GATE_KERNEL
+	.elseif	(vector == 3) || (vector == 4)
+	.byte	0, GATE_USER
+	.else
+	.byte	0, GATE_KERNEL
+	.endif
+	.word	stub >> 16
+	.long	0, 0
+	vector = vector + 1
+	.endr
 
 /* Upper levels allow everything; the leaves decide. 4 GiB map to themselves with 2 MiB pages, the
  * first 2 MiB with 4 KiB pages so that page 0 can be absent and sections can have rights. */
