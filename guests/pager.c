@@ -255,7 +255,8 @@ static void scale(unsigned *value, bool up, unsigned max)
 
 static void key(int k)
 {
-	pg.note[0] = 0;
+	if (k != 12)
+		pg.note[0] = 0;
 	if (k >= '1' && k < '1' + MODES)
 		pg.mode = (enum mode)(k - '1');
 	switch (k) {

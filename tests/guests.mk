@@ -1,1 +1,2 @@
 # Tests, fuzz targets and benches of guests.
+EXTRA_DIST += tests/kvm/guests.sh
