@@ -22,3 +22,28 @@ tests_kvm_test_engine_state_SOURCES = tests/kvm/test_engine_state.c
 tests_kvm_test_engine_state_LDADD = $(engine_test_libs)
 tests_kvm_test_engine_manual_SOURCES = tests/kvm/test_engine_manual.c
 tests_kvm_test_engine_manual_LDADD = $(engine_test_libs)
+
+noinst_LTLIBRARIES += libfakekvm.la
+libfakekvm_la_SOURCES = tests/unit/fake_kvm.c tests/unit/fake_kvm.h
+engine_unit_libs = libfakekvm.la libengine.la $(UNIT_LIBS) -lpthread
+
+if HAVE_CMOCKA
+check_PROGRAMS += tests/unit/test_engine_fault tests/unit/test_engine_boot
+endif
+tests_unit_test_engine_fault_SOURCES = tests/unit/test_engine_fault.c
+tests_unit_test_engine_fault_CFLAGS = $(AM_CFLAGS) $(UNIT_CFLAGS)
+tests_unit_test_engine_fault_LDADD = $(engine_unit_libs)
+tests_unit_test_engine_boot_SOURCES = tests/unit/test_engine_boot.c tests/unit/elf_build.h
+tests_unit_test_engine_boot_CFLAGS = $(AM_CFLAGS) $(UNIT_CFLAGS)
+tests_unit_test_engine_boot_LDADD = $(engine_unit_libs)
+
+if FUZZERS
+noinst_PROGRAMS += tests/fuzz/fuzz_pvh tests/fuzz/fuzz_state
+endif
+tests_fuzz_fuzz_pvh_SOURCES = tests/fuzz/fuzz_pvh.c
+tests_fuzz_fuzz_pvh_LDFLAGS = $(AM_LDFLAGS) $(LIBFUZZER_LDFLAGS)
+tests_fuzz_fuzz_pvh_LDADD = libfakekvm.la libengine.la -lpthread
+tests_fuzz_fuzz_state_SOURCES = tests/fuzz/fuzz_state.c
+tests_fuzz_fuzz_state_LDFLAGS = $(AM_LDFLAGS) $(LIBFUZZER_LDFLAGS)
+tests_fuzz_fuzz_state_LDADD = libfakekvm.la libengine.la -lpthread
+EXTRA_DIST += tests/fuzz/corpus/pvh tests/fuzz/corpus/state

@@ -141,7 +141,7 @@ bool guest_reaches(struct vmc_vm *vm, uint64_t gpa, uint64_t min, int deadline_m
 
 bool guest_goes_on(struct vmc_vm *vm, uint64_t gpa)
 {
-	return guest_reaches(vm, gpa, guest_u64(vm, gpa) + 3, 5000);
+	return guest_reaches(vm, gpa, guest_u64(vm, gpa) + 3, 20000);
 }
 
 bool guest_event(struct vmc_vm *vm, struct vmc_event *ev, int deadline_ms)

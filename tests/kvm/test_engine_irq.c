@@ -29,7 +29,7 @@ static uint64_t count(unsigned vector)
 
 static bool becomes(unsigned vector, uint64_t n)
 {
-	return guest_reaches(vm, DATA + 8 * (vector - 0x20), n, 5000) && count(vector) == n;
+	return guest_reaches(vm, DATA + 8 * (vector - 0x20), n, 20000) && count(vector) == n;
 }
 
 static void ring_fd(int fd)
@@ -67,7 +67,7 @@ static void boot(void)
 	guest_vector(vm, 0x22, guest_irqs, guest_irqs_22);
 	guest_vector(vm, 0x23, guest_irqs, guest_irqs_23);
 	must(vm, vmc_vm_start(vm), "start");
-	if (!guest_reaches(vm, DATA + 0x40, 1, 5000))
+	if (!guest_reaches(vm, DATA + 0x40, 1, 20000))
 		tap_bail("the guest did not get ready");
 }
 
@@ -94,13 +94,13 @@ static void lines(void)
 
 		/* A software KVM ends an interrupt as it delivers it: then the line, up until the handler
 		 * lowers it, interrupts once more. */
-		ok = vmc_irq_line(vm, 9, true) == 0 && guest_reaches(vm, DATA + 8, n + 1, 5000) &&
-			tap_wait(at_rest, NULL, 5000, 1) && count(0x21) <= n + 2;
+		ok = vmc_irq_line(vm, 9, true) == 0 && guest_reaches(vm, DATA + 8, n + 1, 20000) &&
+			tap_wait(at_rest, NULL, 20000, 1) && count(0x21) <= n + 2;
 	}
 	tap_ok(ok, "a level line interrupts until its source is quiet");
 	lower = false;
 	must(vm, vmc_irq_line(vm, 9, true), "line");
-	tap_ok(guest_reaches(vm, DATA + 8, count(0x21) + 10, 5000), "and again and again while it is not");
+	tap_ok(guest_reaches(vm, DATA + 8, count(0x21) + 10, 20000), "and again and again while it is not");
 	lower = true;
 	tap_ok(tap_wait(at_rest, NULL, 5000, 5), "and ends when it is");
 	refused(vm, vmc_irq_line(vm, 24, true), -EINVAL, "not a line", "a line beyond the IOAPIC");

@@ -109,7 +109,7 @@ static void read_only(void)
 	guest_load(vm, rom);
 	slot = must(vm, vmc_mem_add(vm, ROM, rom, PAGE, VMC_MEM_READ_ONLY, "rom"), "rom");
 	must(vm, vmc_vm_start(vm), "start");
-	tap_ok(tap_wait(wrote, vm, 5000, 1) && guest_u64(vm, DATA + 8) == 0x5a && rom[0] == 0x5a &&
+	tap_ok(tap_wait(wrote, vm, 20000, 1) && guest_u64(vm, DATA + 8) == 0x5a && rom[0] == 0x5a &&
 		vmc_bus_unclaimed(vm, VMC_BUS_MMIO) > 0, "a guest can read a read-only region, not write it");
 	for (int i = 0; i < 3; i++) {
 		must(vm, vmc_dirty_enable(vm), "dirty on");

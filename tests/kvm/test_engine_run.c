@@ -211,6 +211,11 @@ static bool is_halted(void *arg)
 	return state_of(arg) == VMC_VCPU_HALTED;
 }
 
+static bool waits_for_sipi(void *arg)
+{
+	return state_of(arg) == VMC_VCPU_WAIT_SIPI;
+}
+
 static void stats(void)
 {
 	struct vmc_vm *vm = guest_vm(true, 2, 16);
@@ -223,19 +228,19 @@ static void stats(void)
 	tap_ok(state_of(cpu0) == VMC_VCPU_PAUSED, "a vCPU that does not run yet counts as paused");
 	must(vm, vmc_vm_start(vm), "start");
 	vmc_vcpu_stats(cpu0, &a);
-	tap_ok(guest_reaches(vm, DATA, 100, 5000), "it runs");
+	tap_ok(guest_reaches(vm, DATA, 100, 20000), "it runs");
 	vmc_vcpu_stats(cpu0, &b);
 	tap_ok(b.exits[VMC_EXIT_IO_OUT] > a.exits[VMC_EXIT_IO_OUT] + 50 &&
 		b.exits[VMC_EXIT_IO_IN] > a.exits[VMC_EXIT_IO_IN] + 50 && b.cpu_ns > a.cpu_ns && b.tid &&
 		b.tid != (uint64_t)getpid() && b.state == VMC_VCPU_RUNNING, "exits and CPU time are counted");
-	tap_ok(state_of(cpu1) == VMC_VCPU_WAIT_SIPI, "the second vCPU waits to be started");
+	tap_ok(tap_wait(waits_for_sipi, cpu1, 20000, 1), "the second vCPU waits to be started");
 	must(vm, vmc_vm_pause(vm), "pause");
 	tap_ok(state_of(cpu0) == VMC_VCPU_PAUSED, "paused");
 	must(vm, vmc_vm_reset(vm), "reset");
 	guest_load(vm, halt);
 	must(vm, vmc_vm_resume(vm), "resume");
-	tap_ok(tap_wait(is_halted, cpu0, 5000, 1), "a vCPU in HLT is seen to be, without a kick");
-	tap_ok(vmc_vcpu_get_regs(cpu0, &(struct vmc_regs){ 0 }) == 0 && tap_wait(is_halted, cpu0, 5000, 1),
+	tap_ok(tap_wait(is_halted, cpu0, 20000, 1), "a vCPU in HLT is seen to be, without a kick");
+	tap_ok(vmc_vcpu_get_regs(cpu0, &(struct vmc_regs){ 0 }) == 0 && tap_wait(is_halted, cpu0, 20000, 1),
 		"and its registers can be had");
 	tap_ok(vmc_vm_pause(vm) == 0, "and it can be paused");
 	for (int i = 0; i < VMC_EXIT_REASONS; i++)
@@ -253,7 +258,7 @@ static void smp(void)
 	guest_load(vm, smp);
 	must(vm, vmc_mem_write(vm, AP_CODE, guest_ap, (size_t)(guest_ap_end - guest_ap)), "AP code");
 	must(vm, vmc_vm_start(vm), "start");
-	tap_ok(guest_reaches(vm, AP_DATA, 100, 5000), "INIT and SIPI start the second vCPU");
+	tap_ok(guest_reaches(vm, AP_DATA, 100, 20000), "INIT and SIPI start the second vCPU");
 	tap_ok(guest_goes_on(vm, DATA) && state_of(cpu1) == VMC_VCPU_RUNNING, "both run");
 	pause_storm("spins on two vCPUs", vm, AP_DATA, 500, true);
 	must(vm, vmc_vm_pause(vm), "pause");
@@ -265,7 +270,7 @@ static void smp(void)
 	guest_set_u64(vm, AP_DATA, 0);
 	guest_load(vm, smp);
 	must(vm, vmc_vm_resume(vm), "resume");
-	tap_ok(guest_reaches(vm, AP_DATA, 100, 5000), "after a reset the second vCPU waits and starts again");
+	tap_ok(guest_reaches(vm, AP_DATA, 100, 20000), "after a reset the second vCPU waits and starts again");
 	vmc_vm_free(vm);
 }
 
@@ -284,7 +289,7 @@ static void events(void)
 	must(vm, vmc_bus_add(vm, VMC_BUS_PIO, 0x500, 1, &ask_ops, vm, "ask"), "bus");
 	guest_load(vm, io);
 	must(vm, vmc_vm_start(vm), "start");
-	tap_ok(guest_event(vm, &ev, 5000) && ev.type == VMC_EVENT_SHUTDOWN && ev.code == 42 &&
+	tap_ok(guest_event(vm, &ev, 20000) && ev.type == VMC_EVENT_SHUTDOWN && ev.code == 42 &&
 		vmc_vm_state(vm) == VMC_STOPPED, "a device's shutdown request stops the VM with its code");
 	tap_ok(guest_u64(vm, DATA) == 1 && guest_u64(vm, DATA + 8) == 0, "not one guest instruction after it");
 	tap_ok(vmc_vm_event(vm, &ev) == 0 && ev.type == VMC_EVENT_NONE, "one request is one event");
@@ -294,7 +299,7 @@ static void events(void)
 	must(vm, vmc_bus_add(vm, VMC_BUS_PIO, 0x4ff, 2, &ask_ops, vm, "ask"), "bus");
 	guest_load(vm, io);
 	must(vm, vmc_vm_resume(vm), "resume");
-	tap_ok(guest_event(vm, &ev, 5000) && ev.type == VMC_EVENT_RESET && vmc_vm_state(vm) == VMC_PAUSED,
+	tap_ok(guest_event(vm, &ev, 20000) && ev.type == VMC_EVENT_RESET && vmc_vm_state(vm) == VMC_PAUSED,
 		"a reset request pauses the VM until its owner acts");
 	must(vm, vmc_bus_remove(vm, VMC_BUS_PIO, 0x4ff), "remove");
 	must(vm, vmc_vm_reset(vm), "reset");
@@ -319,7 +324,7 @@ static void faults(void)
 
 	guest_load(vm, triple);
 	must(vm, vmc_vm_start(vm), "start");
-	tap_ok(guest_event(vm, &ev, 5000) && ev.type == VMC_EVENT_SHUTDOWN && ev.code == -1 && ev.vcpu == 0 &&
+	tap_ok(guest_event(vm, &ev, 20000) && ev.type == VMC_EVENT_SHUTDOWN && ev.code == -1 && ev.vcpu == 0 &&
 		vmc_vm_state(vm) == VMC_STOPPED, "a triple fault is a shutdown with code -1");
 	must(vm, vmc_vm_reset(vm), "reset");
 	tap_ok(strcmp(vmc_crash_reason(vm), "") == 0, "no crash reason without a crash");

@@ -99,16 +99,16 @@ static void timers(void)
 	guest_load(vm, pit);
 	guest_vector(vm, 0x20, guest_pit, guest_pit_irq);
 	must(vm, vmc_vm_start(vm), "start");
-	guest_reaches(vm, DATA, 20, 5000);
+	guest_reaches(vm, DATA, 20, 20000);
 	for (int i = 0; ok && i < 5; i++) {
 		ticks = guest_u64(vm, DATA);
 		vm = move(vm, 1);
-		ok = vmc_vm_state(vm) == VMC_PAUSED && vmc_vm_resume(vm) == 0 && guest_reaches(vm, DATA, ticks + 50, 5000);
+		ok = vmc_vm_state(vm) == VMC_PAUSED && vmc_vm_resume(vm) == 0 && guest_reaches(vm, DATA, ticks + 50, 20000);
 	}
 	tap_ok(ok, "a guest that sleeps for PIT ticks goes on ticking in the next VM, five times over");
 	ticks = guest_u64(vm, DATA);
 	t = tap_now_us();
-	ok = guest_reaches(vm, DATA, ticks + 200, 5000);
+	ok = guest_reaches(vm, DATA, ticks + 200, 20000);
 	t = tap_now_us() - t;
 	tap_ok(ok && t > 100000, "at the old rate (200 ticks of 1 ms in %llu ms)", (unsigned long long)t / 1000);
 	vmc_vm_free(vm);
@@ -117,12 +117,12 @@ static void timers(void)
 	guest_load(vm, lapic);
 	guest_vector(vm, 0x20, guest_lapic, guest_lapic_irq);
 	must(vm, vmc_vm_start(vm), "start");
-	tap_ok(guest_reaches(vm, DATA, 5, 5000), "the LAPIC timer ticks");
+	tap_ok(guest_reaches(vm, DATA, 5, 20000), "the LAPIC timer ticks");
 	ok = true;
 	for (int i = 0; ok && i < 3; i++) {
 		ticks = guest_u64(vm, DATA);
 		vm = move(vm, 1);
-		ok = vmc_vm_resume(vm) == 0 && guest_reaches(vm, DATA, ticks + 10, 5000) && guest_goes_on(vm, DATA + 8);
+		ok = vmc_vm_resume(vm) == 0 && guest_reaches(vm, DATA, ticks + 10, 20000) && guest_goes_on(vm, DATA + 8);
 	}
 	tap_ok(ok, "and goes on in the next VM");
 	vmc_vm_free(vm);
@@ -139,7 +139,7 @@ static void two_cpus(void)
 	guest_load(vm, smp);
 	must(vm, vmc_mem_write(vm, AP_CODE, guest_ap, (size_t)(guest_ap_end - guest_ap)), "AP code");
 	must(vm, vmc_vm_resume(vm), "resume");
-	tap_ok(guest_reaches(vm, AP_DATA, 50, 5000), "a vCPU that waited for its SIPI gets it in the next VM");
+	tap_ok(guest_reaches(vm, AP_DATA, 50, 20000), "a vCPU that waited for its SIPI gets it in the next VM");
 	vm = move(vm, 2);
 	must(vm, vmc_vm_resume(vm), "resume");
 	tap_ok(guest_goes_on(vm, AP_DATA) && guest_goes_on(vm, DATA), "both vCPUs go on in the next VM");
@@ -354,7 +354,7 @@ static void revive(void)
 	s = picture(vm);
 	guest_load(vm, triple);
 	must(vm, vmc_vm_resume(vm), "resume");
-	tap_ok(guest_event(vm, &ev, 5000) && vmc_vm_state(vm) == VMC_STOPPED, "a guest ends itself");
+	tap_ok(guest_event(vm, &ev, 20000) && vmc_vm_state(vm) == VMC_STOPPED, "a guest ends itself");
 	must(vm, vmc_mem_write(vm, CODE, guest_spin, (size_t)(guest_spin_end - guest_spin)), "code");
 	tap_ok(vmc_state_load(vm, s.data, s.len) == 0 && vmc_vm_state(vm) == VMC_PAUSED && vmc_vm_resume(vm) == 0 &&
 		guest_goes_on(vm, DATA), "and lives again from its saved state");

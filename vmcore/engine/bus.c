@@ -32,11 +32,12 @@ static size_t position(const struct bus *bus, uint64_t addr)
 static struct bus_entry *find(struct bus *bus, uint64_t addr, uint32_t len)
 {
 	size_t i = position(bus, addr);
-	struct bus_entry *e = &bus->entries[i];
+	struct bus_entry *e;
 
-	if (i == bus->count || e->pub.addr > addr || len > e->pub.len - (addr - e->pub.addr))
+	if (i == bus->count)
 		return NULL;
-	return e;
+	e = &bus->entries[i];
+	return e->pub.addr <= addr && len <= e->pub.len - (addr - e->pub.addr) ? e : NULL;
 }
 
 static int grow(struct bus *bus)

@@ -179,11 +179,12 @@ static int harvest_region(struct vmc_vm *vm, struct region *r, uint64_t *found)
 	bool log = r->logged && !vm->cfg.dirty_ring_entries;
 	int rc = log ? get_log(vm, r) : 0;
 
-	/* Cleared before anyone reads the pages: a write from here on is reported again. */
-	if (log && rc == 0 && vm->manual_protect)
-		rc = clear_log(vm, r);
 	if (rc < 0)
 		return rc;
+	/* Cleared before anyone reads the pages: a write from here on is reported again. If only a part could be
+	 * cleared, all that was got counts now and the rest once more later. */
+	if (log && vm->manual_protect)
+		rc = clear_log(vm, r);
 	for (uint64_t i = 0; i < words(r); i++) {
 		uint64_t w = log ? r->scratch[i] : 0;
 
@@ -195,7 +196,7 @@ static int harvest_region(struct vmc_vm *vm, struct region *r, uint64_t *found)
 		for (struct vmc_dirty_view *v = vm->views; v; v = v->next)
 			v->bits[r->pub.slot][i] |= w;
 	}
-	return 0;
+	return rc;
 }
 
 static int harvest(struct vmc_vm *vm)

@@ -55,7 +55,9 @@ int vcpu_enter(struct vmc_vcpu *vcpu)
 		run->exit_reason == KVM_EXIT_MMIO || run->exit_reason == KVM_EXIT_HYPERCALL);
 	if (rc == -EINTR)
 		vcpu_drain_kicks();
-	if (rc == -EAGAIN || (rc == -EINTR && atomic_load(&vcpu->wait_sipi)))
+	if (rc == 0)
+		atomic_store(&vcpu->wait_sipi, false);
+	else if (rc == -EAGAIN || (rc == -EINTR && atomic_load(&vcpu->wait_sipi)))
 		look_for_sipi(vcpu);
 	return rc;
 }

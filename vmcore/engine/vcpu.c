@@ -327,13 +327,13 @@ static enum vmc_run_state run_state(const struct vmc_vcpu *vcpu, bool parked)
 		return VMC_VCPU_FAILED;
 	if (parked)
 		return VMC_VCPU_PAUSED;
-	if (atomic_load(&vcpu->wait_sipi))
-		return VMC_VCPU_WAIT_SIPI;
-	if (vcpu->stats_fd >= 0 &&
-		pread(vcpu->stats_fd, &blocking, sizeof(blocking), vcpu->blocking_at) == sizeof(blocking) &&
-		blocking)
-		return VMC_VCPU_HALTED;
-	return VMC_VCPU_RUNNING;
+	if (vcpu->stats_fd < 0 ||
+		pread(vcpu->stats_fd, &blocking, sizeof(blocking), vcpu->blocking_at) != sizeof(blocking))
+		return atomic_load(&vcpu->wait_sipi) ? VMC_VCPU_WAIT_SIPI : VMC_VCPU_RUNNING;
+	/* A SIPI sets a vCPU going inside KVM_RUN: wait_sipi lags behind until it leaves that once. */
+	if (!blocking)
+		return VMC_VCPU_RUNNING;
+	return atomic_load(&vcpu->wait_sipi) ? VMC_VCPU_WAIT_SIPI : VMC_VCPU_HALTED;
 }
 
 void vmc_vcpu_stats(const struct vmc_vcpu *cvcpu, struct vmc_vcpu_stats *out)
