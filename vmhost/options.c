@@ -133,6 +133,10 @@ static int one(struct options *opt, int argc, char **argv, int *i, char *err, si
 
 static int all(struct options *opt, int argc, char **argv, char *err, size_t err_size)
 {
+	/* Before anything else can be wrong: it says where to complain. */
+	for (int i = 1; i + 1 < argc; i++)
+		if (!strcmp(argv[i], "--ready-fd") && other(opt, "ready-fd", argv[i + 1], err, err_size) < 0)
+			return -EINVAL;
 	for (int i = 1; i < argc; i++) {
 		int rc = one(opt, argc, argv, &i, err, err_size);
 
