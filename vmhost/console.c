@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #define MAX_CLIENTS 16
-#define INPUT_SIZE  16384
+#define INPUT_SIZE  4096
 #define ROUND	    65536 /* bytes a client gets before the others have their turn */
 
 /* Ends whatever sequence the old screen was in the middle of, then resets the terminal (RIS). */
