@@ -59,7 +59,7 @@ extern const struct cli_verb cli_verbs[]; /* ends with a NULL name */
 extern const struct cli_verb cli_no_verb; /* the workstation itself */
 const struct cli_verb *cli_find(const char *name);
 
-/** cli_main() - everything but the workstation: verbs, --help, --version, --list-verbs, --dump-man.
+/** cli_main() - everything but the workstation: verbs, --help, --version, --list-verbs, --list-options.
  * Return: exit status, or -1 when argv[1] is none of these (argc 1, or an option of the workstation). */
 int cli_main(int argc, char **argv);
 /** cli_workstation - opens the workstation for the verb demo; set by main(). */
@@ -68,8 +68,8 @@ extern int (*cli_workstation)(const char *select);
 int cli_usage(void);
 /** cli_help() - what `vitrine VERB --help` says. */
 void cli_help(const struct cli_verb *verb);
-/** cli_dump_man() - the COMMANDS section of vitrine(1), mdoc. */
-void cli_dump_man(FILE *f);
+/** man_dump() - "options", "commands" or "verbs" of vitrine(1), mdoc, on stdout (man.c, in vitrine itself). */
+int man_dump(const char *part);
 
 /* ---- arguments (cli_opt.c) ---- */
 

@@ -228,10 +228,6 @@ int cli_main(int argc, char **argv)
 			printf("--%s%s\n", o->name, o->arg ? "=" : "");
 		return CLI_OK;
 	}
-	if (!strcmp(argv[1], "--dump-man")) {
-		cli_dump_man(stdout);
-		return CLI_OK;
-	}
 	if (argv[1][0] == '-')
 		return -1;
 	v = cli_find(argv[1]);

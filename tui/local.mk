@@ -1,6 +1,6 @@
 # The workstation.
 bin_PROGRAMS += vitrine
-vitrine_SOURCES = tui/main.c tui/screen.c tui/screen.h tui/ui.h tui/panel.h tui/command.h tui/tty.c tui/input.c tui/input.h \
+vitrine_SOURCES = tui/main.c tui/man.c tui/screen.c tui/screen.h tui/ui.h tui/panel.h tui/command.h tui/tty.c tui/input.c tui/input.h \
 	tui/mouse.c tui/mouse.h tui/keys.c tui/editor.c tui/line.c tui/lineview.c tui/complete.c tui/messages.c tui/config.c \
 	tui/theme.c tui/palette.c tui/draw.c tui/layout.c tui/place.c tui/tabs.c tui/panes.c tui/frames.c tui/pool.c \
 	tui/vm.c tui/vm.h tui/vm_internal.h tui/vm_live.c tui/vm_watch.c \

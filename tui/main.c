@@ -71,6 +71,8 @@ int main(int argc, char **argv)
 	int status;
 
 	cli_workstation = workstation;
+	if (argc > 1 && strcmp(argv[1], "--dump-man") == 0)
+		return man_dump(argc > 2 ? argv[2] : NULL);
 	status = cli_main(argc, argv);
 	return status >= 0 ? status : with_options(argc, argv);
 }
