@@ -6,6 +6,7 @@
  *           0xcf8/0xcfc PCI · 0xcf9 reset
  *   memory  0 .. 3 GiB RAM · 0xe0000000 .. 0xfebfffff PCI BARs · 0xfec00000 IOAPIC · 0xfee00000 LAPIC
  *           4 GiB .. RAM that did not fit below
+ *   lines   1 i8042 · 4 8250 · 8 RTC · 10 virtio-console without MSI-X (INTA, its Interrupt Line register says so)
  *   PCI     00:00.0 host bridge · 00:01.0 virtio-console (BARs assigned and decoding on at power-on)
  */
 #ifndef DEVICES_MACHINE_H

@@ -158,31 +158,36 @@ static int64_t period_us(const struct rtc *r)
 	return SECOND_US / (32768 >> (rate - 1));
 }
 
-static bool alarm_matches(const struct rtc *r, uint8_t reg, int value)
+static bool alarm_field(const struct rtc *r, unsigned reg, int value)
 {
-	return reg >= 0xc0 || decode(r, reg) == value; /* 0xc0..: any */
+	uint8_t wish = r->cmos[reg];
+
+	if (wish >= 0xc0) /* any */
+		return true;
+	return (reg == HOUR_ALARM ? decode_hour(r, wish) : decode(r, wish)) == value;
 }
 
-static bool alarm_at(const struct rtc *r, int64_t s)
-{
-	int64_t rest = (s % DAY_S + DAY_S) % DAY_S;
-	uint8_t hour = r->cmos[HOUR_ALARM];
-
-	return alarm_matches(r, r->cmos[SEC_ALARM], rest % 60) &&
-		alarm_matches(r, r->cmos[MIN_ALARM], rest / 60 % 60) &&
-		(hour >= 0xc0 || decode_hour(r, hour) == rest / 3600);
-}
-
-/* The first second in (from, to] at which the alarm rings, or 0. Looks at one day at most: it repeats. */
+/* The first second in (from, to] at which the alarm rings, or 0. Looks at one day at most, for it repeats,
+ * in steps as long as what does not match. */
 static int64_t alarm_between(const struct rtc *r, int64_t from, int64_t to)
 {
-	int64_t s;
+	int64_t s = from + 1, rest;
 
+	if (r->cmos[SEC_ALARM] < 0xc0 && decode(r, r->cmos[SEC_ALARM]) > 59)
+		return 0;
 	if (to > from + DAY_S)
 		to = from + DAY_S;
-	for (s = from + 1; s <= to; s++)
-		if (alarm_at(r, s))
+	while (s <= to) {
+		rest = (s % DAY_S + DAY_S) % DAY_S;
+		if (!alarm_field(r, HOUR_ALARM, rest / 3600))
+			s += 3600 - rest % 3600;
+		else if (!alarm_field(r, MIN_ALARM, rest / 60 % 60))
+			s += 60 - rest % 60;
+		else if (!alarm_field(r, SEC_ALARM, rest % 60))
+			s++;
+		else
 			return s;
+	}
 	return 0;
 }
 

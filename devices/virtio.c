@@ -188,7 +188,10 @@ void vdev_describe(const struct vdev *v, struct vmc_device_info *info)
 		info->queues[i].interrupts = q->interrupts;
 	}
 	info->broken = v->status & VIRTIO_NEEDS_RESET;
-	snprintf(info->note, sizeof(info->note), "%s", v->note);
+	if (info->broken)
+		snprintf(info->note, sizeof(info->note), "%s", v->note);
+	else if (v->ops->describe)
+		v->ops->describe(v, info->note, sizeof(info->note));
 }
 
 void vdev_save(const struct vdev *v, struct vmc_out *out)
@@ -217,8 +220,7 @@ int vdev_load(const struct vdev *v, struct vdev *to, struct vmc_in *in)
 	to->status = vmc_in_u8(in);
 	to->generation = vmc_in_u8(in);
 	to->config_pending = vmc_in_u8(in);
-	vmc_in_bytes(in, to->note, sizeof(to->note));
-	to->note[sizeof(to->note) - 1] = '\0';
+	virtq_load_text(in, to->note, sizeof(to->note));
 	n = vmc_in_u8(in);
 	if (in->error)
 		return in->error;

@@ -47,6 +47,7 @@ struct vdev_ops {
 	void (*reset)(struct vdev *v);		      /* any thread: touch no stream */
 	void (*queue_reset)(struct vdev *v, unsigned queue);
 	void (*resume)(struct vdev *v);		      /* main loop, after a pause or a load; may be NULL */
+	void (*describe)(const struct vdev *v, char *note, size_t size); /* a line for people; may be NULL */
 	void (*save)(struct vdev *v, struct vmc_out *out);
 	/* check, read everything, change nothing on failure; must end with vmc_in_end() */
 	int (*load)(struct vdev *v, struct vmc_in *in);

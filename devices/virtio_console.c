@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <linux/virtio_console.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -217,6 +218,13 @@ static void con_resume(struct vdev *v)
 		tell_size(c); /* the loaded guest knew another size than the screen has now */
 }
 
+static void con_describe(const struct vdev *v, char *note, size_t size)
+{
+	const struct console *c = (const struct console *)((const char *)v - offsetof(struct console, v));
+
+	snprintf(note, size, "%ux%u%s", c->cols, c->rows, c->tx_stalled ? "; waits for a slow reader" : "");
+}
+
 static void con_save(struct vdev *v, struct vmc_out *out)
 {
 	const struct console *c = console(v);
@@ -260,6 +268,7 @@ static const struct vdev_ops virtio_console_ops = {
 	.reset = con_reset,
 	.queue_reset = con_queue_reset,
 	.resume = con_resume,
+	.describe = con_describe,
 	.save = con_save,
 	.load = con_load,
 	.destroy = con_destroy,

@@ -381,6 +381,17 @@ void virtq_save(const struct virtq *q, struct vmc_out *out)
 	vmc_out_u64(out, q->interrupts);
 }
 
+void virtq_load_text(struct vmc_in *in, char *text, size_t size)
+{
+	size_t i;
+
+	vmc_in_bytes(in, text, size);
+	text[size - 1] = '\0';
+	for (i = 0; text[i]; i++)
+		if (text[i] < ' ' || text[i] > '~') /* it goes to screens and into JSON */
+			text[i] = '?';
+}
+
 int virtq_load(struct virtq *q, struct vmc_in *in)
 {
 	const char *problem;
@@ -394,8 +405,7 @@ int virtq_load(struct virtq *q, struct vmc_in *in)
 	q->used_idx = vmc_in_u16(in);
 	q->signalled = vmc_in_u16(in);
 	q->broken = vmc_in_u8(in);
-	vmc_in_bytes(in, q->why, sizeof(q->why));
-	q->why[sizeof(q->why) - 1] = '\0';
+	virtq_load_text(in, q->why, sizeof(q->why));
 	q->kicks = vmc_in_u64(in);
 	q->interrupts = vmc_in_u64(in);
 	if (in->error)

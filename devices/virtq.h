@@ -82,6 +82,8 @@ ssize_t virtq_write(struct virtq *q, const struct virtq_chain *c, uint32_t off, 
 /** virtq_break() - the guest broke a rule of the device on this queue. Return: -EPROTO. */
 int virtq_break(struct virtq *q, const char *fmt, ...) VMC_PRINTF(2, 3);
 
+/** virtq_load_text() - a message out of a saved state: @size bytes, made safe to print. */
+void virtq_load_text(struct vmc_in *in, char *text, size_t size);
 void virtq_save(const struct virtq *q, struct vmc_out *out);
 /** virtq_load() - read and check into @q, a copy of the queue that is to be (wiring and size_max set). */
 int virtq_load(struct virtq *q, struct vmc_in *in);
