@@ -1,5 +1,6 @@
 /*
- * debug_exit.c - a write of v to this port ends the VM with code v; how a test guest says how it went.
+ * debug_exit.c - a write of v to this port ends the VM with code v; how a test guest says how it
+ * went.
  *
  * Threads: vCPU threads, device lock held. Stateless.
  */

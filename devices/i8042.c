@@ -1,8 +1,9 @@
 /*
- * i8042.c - the PC's keyboard controller without a keyboard: self-test, configuration byte, reset line.
+ * i8042.c - the PC's keyboard controller without a keyboard: self-test, configuration byte, reset
+ * line.
  *
- * Follows the IBM PS/2 technical reference's controller commands; what is sent to a device is answered
- * as by an empty socket (0xfe and the time-out bit), so that nobody waits.
+ * Follows the IBM PS/2 technical reference's controller commands; what is sent to a device is
+ * answered as by an empty socket (0xfe and the time-out bit), so that nobody waits.
  *
  * Threads: registers on vCPU threads; device lock held.
  */
@@ -14,20 +15,28 @@
 #include <string.h>
 
 enum { PORT_DATA = 0x60, PORT_CMD = 0x64, GSI = 1 };
-enum { ST_OBF = 0x01, ST_SYS = 0x04, ST_CMD = 0x08, ST_KEYLOCK = 0x10, ST_AUX = 0x20, ST_TIMEOUT = 0x40 };
+enum {
+	ST_OBF = 0x01,
+	ST_SYS = 0x04,
+	ST_CMD = 0x08,
+	ST_KEYLOCK = 0x10,
+	ST_AUX = 0x20,
+	ST_TIMEOUT = 0x40
+};
 enum { CTR_KBD_IRQ = 0x01, CTR_SYS = 0x04, CTR_KBD_OFF = 0x10, CTR_AUX_OFF = 0x20 };
 enum { OUT_NOT_RESET = 0x01, OUT_A20 = 0x02 };
 
 struct i8042 {
 	struct vmc_vm *vm;
 	uint8_t status, ctr, out_port;
-	uint8_t data;	 /* in the output buffer while ST_OBF */
+	uint8_t data;    /* in the output buffer while ST_OBF */
 	uint8_t command; /* waits for its parameter at 0x60; 0: none */
 };
 
 static void update_line(struct i8042 *k)
 {
-	vmc_irq_line(k->vm, GSI, k->status & ST_OBF && !(k->status & ST_AUX) && k->ctr & CTR_KBD_IRQ);
+	vmc_irq_line(
+		k->vm, GSI, k->status & ST_OBF && !(k->status & ST_AUX) && k->ctr & CTR_KBD_IRQ);
 }
 
 static void answer(struct i8042 *k, uint8_t data, uint8_t flags)

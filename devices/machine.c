@@ -41,7 +41,8 @@ static int add_console(struct machine *m, struct event_base *base)
 	rc = virtio_console_new(m->vm, "hvc0", m->cfg.cols, m->cfg.rows, &v, &m->stream[0]);
 	if (rc < 0)
 		return rc;
-	rc = virtio_pci_new(v, base, m->pci, CONSOLE_SLOT, CONSOLE_INTX_GSI, "virtio-console0", &m->console);
+	rc = virtio_pci_new(v, base, m->pci, CONSOLE_SLOT, CONSOLE_INTX_GSI, "virtio-console0",
+		&m->console);
 	if (rc < 0)
 		v->ops->destroy(v);
 	return rc;
@@ -56,7 +57,8 @@ static int add_devices(struct machine *m, struct event_base *base)
 	if ((rc = rtc_new(vm, base, &m->rtc)) < 0 ||
 		(rc = i8042_new(vm)) < 0 ||
 		(rc = debug_exit_new(vm, MACHINE_PORT_DEBUG_EXIT)) < 0 ||
-		(rc = uart8250_new(vm, base, COM1_PORT, COM1_GSI, "com1", "ttyS0", &m->com1, &m->stream[1])) < 0 ||
+		(rc = uart8250_new(vm, base, COM1_PORT, COM1_GSI, "com1", "ttyS0", &m->com1,
+			 &m->stream[1])) < 0 ||
 		(rc = pci_bus_new(vm, reset_request, vm, &m->pci)) < 0)
 		return rc;
 	return add_console(m, base);

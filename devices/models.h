@@ -1,6 +1,6 @@
 /*
- * models.h - the device models that machine.c puts together. Owner thread; each is freed with its VM.
- * A model that stays in the event loop has a _detach(), to be called before the loop goes.
+ * models.h - the device models that machine.c puts together. Owner thread; each is freed with its
+ * VM. A model that stays in the event loop has a _detach(), to be called before the loop goes.
  */
 #ifndef DEVICES_MODELS_H
 #define DEVICES_MODELS_H
@@ -9,14 +9,15 @@
 
 struct event_base;
 
-/** virtio_console_new() - virtio 1.2 §5.3; the vdev goes to a transport. @stream: borrowed, lives as long as it. */
+/** virtio_console_new() - virtio 1.2 §5.3; the vdev goes to a transport. @stream: borrowed, lives
+ * as long as it. */
 int virtio_console_new(struct vmc_vm *vm, const char *stream_name, uint16_t cols, uint16_t rows,
 	struct vdev **out, struct dev_stream **stream);
 
 struct uart8250;
 /** uart8250_new() - a 16550A at @port with its line on @gsi, added to @vm as @id. */
-int uart8250_new(struct vmc_vm *vm, struct event_base *base, uint16_t port, uint32_t gsi, const char *id,
-	const char *stream_name, struct uart8250 **out, struct dev_stream **stream);
+int uart8250_new(struct vmc_vm *vm, struct event_base *base, uint16_t port, uint32_t gsi,
+	const char *id, const char *stream_name, struct uart8250 **out, struct dev_stream **stream);
 void uart8250_detach(struct uart8250 *u);
 
 struct rtc;

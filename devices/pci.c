@@ -1,12 +1,12 @@
 /*
  * pci.c - the PCI bus: configuration mechanism 1, the host bridge, configuration space, BARs, INTx.
  *
- * Spec: PCI Local Bus 3.0, §3.2.2.3 (configuration mechanism), §6.1 and §6.2 (configuration space, BARs),
- * §6.7 (capabilities). Port 0xcf9 is the reset control register of Intel's chipsets.
+ * Spec: PCI Local Bus 3.0, §3.2.2.3 (configuration mechanism), §6.1 and §6.2 (configuration space,
+ * BARs), §6.7 (capabilities). Port 0xcf9 is the reset control register of Intel's chipsets.
  *
- * Threads: accesses on vCPU threads, reset/save/load on the main loop, all with the device lock held.
- * A BAR is mapped while memory decoding is on and it lies whole in the MMIO hole; where two would
- * overlap, the first one stays and the other answers nothing until there is room.
+ * Threads: accesses on vCPU threads, reset/save/load on the main loop, all with the device lock
+ * held. A BAR is mapped while memory decoding is on and it lies whole in the MMIO hole; where two
+ * would overlap, the first one stays and the other answers nothing until there is room.
  */
 #include "devices/pci.h"
 #include "devices/machine.h"
@@ -67,8 +67,9 @@ void pci_dev_init(struct pci_dev *d, struct vmc_vm *vm, const struct pci_dev_ops
 	pci_set(d, PCI_CLASS_DEVICE + 1, 1, ids->class >> 16);
 	pci_set(d, PCI_SUBSYSTEM_VENDOR_ID, 2, ids->subvendor);
 	pci_set(d, PCI_SUBSYSTEM_ID, 2, ids->subdevice);
-	writable(d, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_PARITY |
-		PCI_COMMAND_SERR | PCI_COMMAND_INTX_DISABLE);
+	writable(d, PCI_COMMAND, 2,
+		PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_PARITY | PCI_COMMAND_SERR |
+			PCI_COMMAND_INTX_DISABLE);
 	writable(d, PCI_CACHE_LINE_SIZE, 1, 0xff);
 	writable(d, PCI_LATENCY_TIMER, 1, 0xff);
 	if (gsi >= 0) {
@@ -97,7 +98,8 @@ void pci_add_bar(struct pci_dev *d, unsigned bar, uint32_t size)
 {
 	assert(bar < PCI_BARS && size >= VMC_PAGE_SIZE && !(size & (size - 1)));
 	d->bar[bar].size = size;
-	/* 32-bit memory, not prefetchable; the low bits read as zero, which is how a size is found (§6.2.5.1) */
+	/* 32-bit memory, not prefetchable; the low bits read as zero, which is how a size is found
+	 * (§6.2.5.1) */
 	writable(d, PCI_BASE_ADDRESS_0 + 4 * bar, 4, ~(size - 1));
 }
 
@@ -171,7 +173,8 @@ static void bar_map(struct pci_dev *d, unsigned bar, uint64_t addr)
 	for (i = 0; i < b->nparts; i++) {
 		const struct pci_bar_part *p = &b->part[i];
 
-		if (vmc_bus_add(d->vm, VMC_BUS_MMIO, addr + p->off, p->len, p->ops, p->dev, p->name) < 0)
+		if (vmc_bus_add(d->vm, VMC_BUS_MMIO, addr + p->off, p->len, p->ops, p->dev,
+			    p->name) < 0)
 			goto undo;
 	}
 	b->mapped = addr;
@@ -183,13 +186,15 @@ undo:
 		vmc_bus_remove(d->vm, VMC_BUS_MMIO, addr + b->part[i].off);
 }
 
-/* Brings what answers in line with the registers. Others are tried too: a BAR that moved away makes room. */
+/* Brings what answers in line with the registers. Others are tried too: a BAR that moved away makes
+ * room. */
 static void bars_update(struct pci_bus *bus, struct pci_dev *changed)
 {
 	unsigned slot, bar;
 
 	for (bar = 0; bar < PCI_BARS; bar++)
-		if (changed->bar[bar].mapped && changed->bar[bar].mapped != bar_wanted(changed, bar))
+		if (changed->bar[bar].mapped &&
+			changed->bar[bar].mapped != bar_wanted(changed, bar))
 			bar_unmap(changed, bar);
 	for (slot = 0; slot < PCI_SLOTS; slot++) {
 		struct pci_dev *d = bus->slot[slot];
@@ -257,11 +262,13 @@ void pci_config_write(struct pci_dev *d, unsigned off, const void *data, unsigne
 
 		d->config[off + i] = (d->config[off + i] & ~mask) | (bytes[i] & mask);
 	}
-	if (touches(off, len, PCI_COMMAND, 2) || touches(off, len, PCI_BASE_ADDRESS_0, 4 * PCI_BARS)) {
+	if (touches(off, len, PCI_COMMAND, 2) ||
+		touches(off, len, PCI_BASE_ADDRESS_0, 4 * PCI_BARS)) {
 		bars_update(d->bus, d);
 		pci_intx_update(d);
 	}
-	if (d->msix.n && (touches(off, len, d->msix.cap + PCI_MSIX_FLAGS, 2) || touches(off, len, PCI_COMMAND, 2)))
+	if (d->msix.n && (touches(off, len, d->msix.cap + PCI_MSIX_FLAGS, 2) ||
+				 touches(off, len, PCI_COMMAND, 2)))
 		pci_msix_update(d);
 	if (d->ops->config_written)
 		d->ops->config_written(d, off, len);
@@ -364,7 +371,8 @@ int pci_dev_load(const struct pci_dev *d, struct pci_saved *to, struct vmc_in *i
 	if (in->error)
 		return in->error;
 	if (n != d->msix.n)
-		return vmc_in_fail(in, -EBADMSG, "%u MSI-X vectors, this device has %u", n, d->msix.n);
+		return vmc_in_fail(
+			in, -EBADMSG, "%u MSI-X vectors, this device has %u", n, d->msix.n);
 	for (i = 0; i < n; i++) {
 		to->v[i].addr = vmc_in_u64(in) & ~3ull;
 		to->v[i].data = vmc_in_u32(in);
@@ -377,8 +385,9 @@ int pci_dev_load(const struct pci_dev *d, struct pci_saved *to, struct vmc_in *i
 		if (i == PCI_STATUS)
 			fixed &= ~PCI_STATUS_INTERRUPT;
 		if ((to->config[i] ^ d->power_on[i]) & fixed)
-			return vmc_in_fail(in, -EBADMSG, "PCI configuration byte %#x is %#x: another device",
-				i, to->config[i]);
+			return vmc_in_fail(in, -EBADMSG,
+				"PCI configuration byte %#x is %#x: another device", i,
+				to->config[i]);
 	}
 	return in->error;
 }
@@ -515,7 +524,9 @@ static const struct vmc_device_ops pci_host_ops = {
 int pci_bus_new(struct vmc_vm *vm, void (*reset)(void *arg), void *arg, struct pci_bus **out)
 {
 	/* Intel's 440FX: the host bridge that every guest knows, and that asks nothing of it. */
-	static const struct pci_ids ids = { .vendor = 0x8086, .device = 0x1237, .revision = 2, .class = 0x060000 };
+	static const struct pci_ids ids = {
+		.vendor = 0x8086, .device = 0x1237, .revision = 2, .class = 0x060000
+	};
 	static const struct pci_dev_ops ops = { 0 };
 	struct pci_bus *bus = calloc(1, sizeof(*bus));
 	int rc;
@@ -529,7 +540,8 @@ int pci_bus_new(struct vmc_vm *vm, void (*reset)(void *arg), void *arg, struct p
 	pci_dev_init(&bus->host, vm, &ops, &ids, -1);
 	rc = pci_bus_add(bus, &bus->host, 0);
 	if (rc == 0)
-		rc = vmc_bus_add(vm, VMC_BUS_PIO, PORT_ADDRESS, 4, &address_ops, bus, "pci config address, reset");
+		rc = vmc_bus_add(vm, VMC_BUS_PIO, PORT_ADDRESS, 4, &address_ops, bus,
+			"pci config address, reset");
 	if (rc < 0)
 		goto err_free;
 	rc = vmc_bus_add(vm, VMC_BUS_PIO, PORT_DATA, 4, &data_ops, bus, "pci config data");

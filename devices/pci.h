@@ -1,18 +1,19 @@
 /*
- * pci.h - a PCI bus of single-function devices (PCI Local Bus 3.0), as far as a virtual machine needs one:
- * configuration space, memory BARs made of named parts, INTx, MSI-X. No firmware runs here, so the bus
- * itself assigns BARs and switches decoding on at power-on.
+ * pci.h - a PCI bus of single-function devices (PCI Local Bus 3.0), as far as a virtual machine
+ * needs one: configuration space, memory BARs made of named parts, INTx, MSI-X. No firmware runs
+ * here, so the bus itself assigns BARs and switches decoding on at power-on.
  *
- * Threads: everything with the device lock held; register accesses on vCPU threads, the rest on the main loop.
+ * Threads: everything with the device lock held; register accesses on vCPU threads, the rest on the
+ * main loop.
  */
 #ifndef DEVICES_PCI_H
 #define DEVICES_PCI_H
 #include <vmcore/vmcore.h>
 
-#define PCI_SLOTS	32
-#define PCI_BARS	6
-#define PCI_BAR_PARTS	8
-#define PCI_MSIX_MAX	8
+#define PCI_SLOTS       32
+#define PCI_BARS        6
+#define PCI_BAR_PARTS   8
+#define PCI_MSIX_MAX    8
 #define PCI_CONFIG_SIZE 256
 
 struct pci_bus;
@@ -27,8 +28,8 @@ struct pci_bar_part {
 };
 
 struct pci_bar {
-	uint32_t size;	 /* power of two >= 4096; 0: no such BAR */
-	uint64_t home;	 /* its address at power-on */
+	uint32_t size;   /* power of two >= 4096; 0: no such BAR */
+	uint64_t home;   /* its address at power-on */
 	uint64_t mapped; /* where its parts answer now; 0: nowhere */
 	unsigned nparts;
 	struct pci_bar_part part[PCI_BAR_PARTS];
@@ -38,7 +39,8 @@ struct pci_dev_ops {
 	/* a BAR answers from @addr now / no longer; may be NULL */
 	void (*bar_mapped)(struct pci_dev *d, unsigned bar, uint64_t addr);
 	void (*bar_unmapped)(struct pci_dev *d, unsigned bar, uint64_t addr);
-	/* before a read of, and after a write to, configuration bytes [off, off + len); may be NULL */
+	/* before a read of, and after a write to, configuration bytes [off, off + len); may be NULL
+	 */
 	void (*config_read)(struct pci_dev *d, unsigned off, unsigned len);
 	void (*config_written)(struct pci_dev *d, unsigned off, unsigned len);
 };
@@ -46,17 +48,17 @@ struct pci_dev_ops {
 struct pci_msix_vector {
 	uint64_t addr;
 	uint32_t data;
-	uint32_t control;      /* bit 0: masked */
+	uint32_t control; /* bit 0: masked */
 	bool pending;
-	int fd;		       /* eventfd, bound to @gsi in KVM; -1: none, messages are sent by a call */
-	int32_t gsi;	       /* MSI route; -1: none */
-	uint64_t routed_addr;  /* what the route says now */
+	int fd;      /* eventfd, bound to @gsi in KVM; -1: none, messages are sent by a call */
+	int32_t gsi; /* MSI route; -1: none */
+	uint64_t routed_addr; /* what the route says now */
 	uint32_t routed_data;
 };
 
 struct pci_msix {
-	unsigned n;	    /* 0: the device has no MSI-X */
-	unsigned cap;	    /* offset of the capability */
+	unsigned n;   /* 0: the device has no MSI-X */
+	unsigned cap; /* offset of the capability */
 	struct pci_msix_vector v[PCI_MSIX_MAX];
 };
 
@@ -70,8 +72,8 @@ struct pci_dev {
 	uint8_t power_on[PCI_CONFIG_SIZE];
 	unsigned caps_end; /* next free byte for a capability */
 	struct pci_bar bar[PCI_BARS];
-	int32_t gsi;	   /* INTx; -1: none */
-	bool intx;	   /* the device wants attention */
+	int32_t gsi; /* INTx; -1: none */
+	bool intx;   /* the device wants attention */
 	struct pci_msix msix;
 };
 
@@ -84,7 +86,8 @@ struct pci_ids {
 /* ---- the bus and its host bridge (pci.c) ---- */
 
 /**
- * pci_bus_new() - ports 0xcf8..0xcff, host bridge at 00:00.0; a device of @vm's from now on, freed with it.
+ * pci_bus_new() - ports 0xcf8..0xcff, host bridge at 00:00.0; a device of @vm's from now on, freed
+ * with it.
  * @reset: called with the device lock held when the guest asks for a reset at port 0xcf9
  */
 int pci_bus_new(struct vmc_vm *vm, void (*reset)(void *arg), void *arg, struct pci_bus **out);
@@ -93,10 +96,12 @@ int pci_bus_add(struct pci_bus *bus, struct pci_dev *d, unsigned slot);
 /** pci_bus_drop() - take it out again (never used by a running machine). */
 void pci_bus_drop(struct pci_dev *d);
 
-/** pci_dev_init() - configuration space of a type 0 device without capabilities. @gsi: INTx on pin A, -1 none. */
+/** pci_dev_init() - configuration space of a type 0 device without capabilities. @gsi: INTx on pin
+ * A, -1 none. */
 void pci_dev_init(struct pci_dev *d, struct vmc_vm *vm, const struct pci_dev_ops *ops,
 	const struct pci_ids *ids, int32_t gsi);
-/** pci_add_cap() - append a capability; returns its offset. Bounded by construction: our bug if it does not fit. */
+/** pci_add_cap() - append a capability; returns its offset. Bounded by construction: our bug if it
+ * does not fit. */
 unsigned pci_add_cap(struct pci_dev *d, uint8_t id, const void *body, unsigned len);
 void pci_add_bar(struct pci_dev *d, unsigned bar, uint32_t size);
 void pci_add_part(struct pci_dev *d, unsigned bar, uint32_t off, uint32_t len,
@@ -136,14 +141,16 @@ void pci_dev_apply(struct pci_dev *d, const struct pci_saved *from);
 
 /* ---- MSI-X (pci_msix.c) ---- */
 
-/** pci_msix_init() - @n vectors; table at @bar + @table, pending bits at @bar + @pba. Parts are named after @name. */
+/** pci_msix_init() - @n vectors; table at @bar + @table, pending bits at @bar + @pba. Parts are
+ * named after @name. */
 int pci_msix_init(struct pci_dev *d, unsigned n, unsigned bar, uint32_t table, uint32_t pba,
 	const char *name);
 void pci_msix_fini(struct pci_dev *d);
 bool pci_msix_enabled(const struct pci_dev *d);
 /** pci_msix_raise() - interrupt through vector @i, or keep it pending while masked. */
 void pci_msix_raise(struct pci_dev *d, unsigned i);
-/** pci_msix_update() - after any change of masks: set routes, send what is pending and free to go. */
+/** pci_msix_update() - after any change of masks: set routes, send what is pending and free to go.
+ */
 void pci_msix_update(struct pci_dev *d);
 void pci_msix_reset(struct pci_dev *d);
 

@@ -1,8 +1,9 @@
 /*
  * pci_msix.c - MSI-X: a table of messages in a BAR, masks, pending bits.
  *
- * Spec: PCI Local Bus 3.0 §6.8.2. Each vector has an eventfd that KVM turns into its message (irqfd on an MSI route), so
- * raising one is a write. Masks are ours: a masked vector is simply not written to, its pending bit is.
+ * Spec: PCI Local Bus 3.0 §6.8.2. Each vector has an eventfd that KVM turns into its message (irqfd
+ * on an MSI route), so raising one is a write. Masks are ours: a masked vector is simply not
+ * written to, its pending bit is.
  *
  * Threads: table accesses on vCPU threads, raises on either; all with the device lock held.
  */
@@ -23,10 +24,12 @@ bool pci_msix_enabled(const struct pci_dev *d)
 
 static bool masked(const struct pci_dev *d, const struct pci_msix_vector *v)
 {
-	return pci_get(d, d->msix.cap + PCI_MSIX_FLAGS, 2) & PCI_MSIX_FLAGS_MASKALL || v->control & 1;
+	return pci_get(d, d->msix.cap + PCI_MSIX_FLAGS, 2) & PCI_MSIX_FLAGS_MASKALL ||
+	       v->control & 1;
 }
 
-/* Messages go to local APICs; a write elsewhere would be a write to memory, and nobody needs that. */
+/* Messages go to local APICs; a write elsewhere would be a write to memory, and nobody needs that.
+ */
 static bool message_ok(const struct pci_msix_vector *v)
 {
 	return (v->addr & ~0xfffffull) == 0xfee00000ull;
@@ -35,7 +38,8 @@ static bool message_ok(const struct pci_msix_vector *v)
 /* KVM's route follows the table entry; set only when it changed, for that is a slow call. */
 static void route(struct pci_dev *d, struct pci_msix_vector *v)
 {
-	if (v->gsi < 0 || !message_ok(v) || (v->addr == v->routed_addr && v->data == v->routed_data))
+	if (v->gsi < 0 || !message_ok(v) ||
+		(v->addr == v->routed_addr && v->data == v->routed_data))
 		return;
 	if (vmc_msi_route_set(d->vm, v->gsi, v->addr, v->data) < 0)
 		return;
@@ -167,8 +171,8 @@ static void vector_open(struct pci_dev *d, struct pci_msix_vector *v)
 	v->fd = v->gsi = -1;
 }
 
-int pci_msix_init(struct pci_dev *d, unsigned n, unsigned bar, uint32_t table, uint32_t pba,
-	const char *name)
+int pci_msix_init(
+	struct pci_dev *d, unsigned n, unsigned bar, uint32_t table, uint32_t pba, const char *name)
 {
 	uint8_t body[10] = { 0 };
 	uint16_t flags = n - 1;

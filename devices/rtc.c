@@ -1,12 +1,13 @@
 /*
  * rtc.c - CMOS clock and memory (MC146818A) at 0x70/0x71.
  *
- * Follows Motorola's MC146818A data sheet (1984) and the AT's use of the memory bytes. The time is the host's plus an offset that the
- * guest sets by writing the time. Alarm, periodic and update interrupts come through GSI 8; the event loop
- * counts milliseconds, so periodic interrupts faster than about 1 kHz come slower than asked.
+ * Follows Motorola's MC146818A data sheet (1984) and the AT's use of the memory bytes. The time is
+ * the host's plus an offset that the guest sets by writing the time. Alarm, periodic and update
+ * interrupts come through GSI 8; the event loop counts milliseconds, so periodic interrupts faster
+ * than about 1 kHz come slower than asked.
  *
- * Threads: registers on vCPU threads, the timer on the main loop; device lock held. vCPU threads never touch the
- * event loop: they kick @work, which sets the timer.
+ * Threads: registers on vCPU threads, the timer on the main loop; device lock held. vCPU threads
+ * never touch the event loop: they kick @work, which sets the timer.
  */
 #include "devices/models.h"
 #include "devices/work.h"
@@ -19,15 +20,30 @@
 #include <time.h>
 
 enum { PORT_INDEX = 0x70, GSI = 8, CMOS_SIZE = 128 };
-enum { SEC, SEC_ALARM, MIN, MIN_ALARM, HOUR, HOUR_ALARM, WDAY, MDAY, MONTH, YEAR, REG_A, REG_B, REG_C, REG_D };
+enum {
+	SEC,
+	SEC_ALARM,
+	MIN,
+	MIN_ALARM,
+	HOUR,
+	HOUR_ALARM,
+	WDAY,
+	MDAY,
+	MONTH,
+	YEAR,
+	REG_A,
+	REG_B,
+	REG_C,
+	REG_D
+};
 enum { CENTURY = 0x32 };
 enum { A_UIP = 0x80, A_DIVIDER = 0x70, A_RATE = 0x0f };
 enum { B_24H = 0x02, B_BINARY = 0x04, B_SET = 0x80 };
 enum { F_UPDATE = 0x10, F_ALARM = 0x20, F_PERIODIC = 0x40, F_IRQ = 0x80, F_ALL = 0x70 };
 
 #define SECOND_US 1000000ll
-#define UIP_US	  244 /* the flag comes this long before the update */
-#define DAY_S	  86400
+#define UIP_US    244 /* the flag comes this long before the update */
+#define DAY_S     86400
 
 struct rtc {
 	struct vmc_vm *vm;
@@ -46,7 +62,8 @@ struct civil {
 	int year, month, day, hour, min, sec, wday; /* month, day, wday from 1 */
 };
 
-/* Days since 1970-01-01 of a date in the Gregorian calendar (years counted from March). No libc: gmtime() may open files. */
+/* Days since 1970-01-01 of a date in the Gregorian calendar (years counted from March). No libc:
+ * gmtime() may open files. */
 static int64_t days_of(int year, int month, int day)
 {
 	int64_t y = month <= 2 ? year - 1 : year;
@@ -138,8 +155,8 @@ static void regs_to_time(struct rtc *r)
 	int month = decode(r, r->cmos[MONTH]), day = decode(r, r->cmos[MDAY]);
 	int year = decode(r, r->cmos[CENTURY]) * 100 + decode(r, r->cmos[YEAR]);
 	int64_t days = days_of(year, month >= 1 && month <= 12 ? month : 1, day ? day : 1);
-	int64_t s = days * DAY_S + decode_hour(r, r->cmos[HOUR]) * 3600 + decode(r, r->cmos[MIN]) * 60 +
-		decode(r, r->cmos[SEC]);
+	int64_t s = days * DAY_S + decode_hour(r, r->cmos[HOUR]) * 3600 +
+		    decode(r, r->cmos[MIN]) * 60 + decode(r, r->cmos[SEC]);
 
 	r->offset_us = s * SECOND_US - host_us();
 	r->seen_us = s * SECOND_US;
@@ -167,8 +184,8 @@ static bool alarm_field(const struct rtc *r, unsigned reg, int value)
 	return (reg == HOUR_ALARM ? decode_hour(r, wish) : decode(r, wish)) == value;
 }
 
-/* The first second in (from, to] at which the alarm rings, or 0. Looks at one day at most, for it repeats,
- * in steps as long as what does not match. */
+/* The first second in (from, to] at which the alarm rings, or 0. Looks at one day at most, for it
+ * repeats, in steps as long as what does not match. */
 static int64_t alarm_between(const struct rtc *r, int64_t from, int64_t to)
 {
 	int64_t s = from + 1, rest;
@@ -419,8 +436,8 @@ static void rtc_describe(void *dev, struct vmc_device_info *info)
 	info->addr_len = 2;
 	info->pio = true;
 	info->irq = GSI;
-	snprintf(info->note, sizeof(info->note), "%04d-%02d-%02d %02d:%02d:%02d%s", c.year, c.month, c.day,
-		c.hour, c.min, c.sec, stopped(r) ? " (stopped)" : "");
+	snprintf(info->note, sizeof(info->note), "%04d-%02d-%02d %02d:%02d:%02d%s", c.year, c.month,
+		c.day, c.hour, c.min, c.sec, stopped(r) ? " (stopped)" : "");
 }
 
 static void rtc_quiesce(void *dev)
@@ -437,7 +454,8 @@ static void rtc_resume(void *dev)
 	struct rtc *r = dev;
 
 	r->quiet = false;
-	vmc_irq_line(r->vm, GSI, r->cmos[REG_C] & F_IRQ); /* the irqchip may have been loaded after us */
+	vmc_irq_line(
+		r->vm, GSI, r->cmos[REG_C] & F_IRQ); /* the irqchip may have been loaded after us */
 	dev_work_kick(&r->work);
 }
 
@@ -525,7 +543,8 @@ int rtc_new(struct vmc_vm *vm, struct event_base *base, struct rtc **out)
 		goto err_free;
 	}
 	r->timer = evtimer_new(base, timer_fired, r);
-	rc = r->timer ? vmc_bus_add(vm, VMC_BUS_PIO, PORT_INDEX, 2, &bus_ops, r, "cmos rtc") : -ENOMEM;
+	rc = r->timer ? vmc_bus_add(vm, VMC_BUS_PIO, PORT_INDEX, 2, &bus_ops, r, "cmos rtc")
+		      : -ENOMEM;
 	if (rc < 0)
 		goto err_work;
 	rc = vmc_device_add(vm, "rtc", &rtc_ops, r);

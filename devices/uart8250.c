@@ -1,11 +1,13 @@
 /*
  * uart8250.c - a serial port: 16550A with FIFOs, at COM1, as a byte stream.
  *
- * Follows National's PC16550D data sheet (1995). The line has no speed: what the guest writes is in our
- * buffer at once, and the transmitter is "empty" while that buffer has room for a FIFO full. When the host
- * end is slow the buffer fills up and THRE stays clear: the guest waits, no vCPU blocks, nothing is lost.
+ * Follows National's PC16550D data sheet (1995). The line has no speed: what the guest writes is in
+ * our buffer at once, and the transmitter is "empty" while that buffer has room for a FIFO full.
+ * When the host end is slow the buffer fills up and THRE stays clear: the guest waits, no vCPU
+ * blocks, nothing is lost.
  *
- * Threads: registers on vCPU threads; the stream is touched on the main loop only, through @work. Device lock held.
+ * Threads: registers on vCPU threads; the stream is touched on the main loop only, through @work.
+ * Device lock held.
  */
 #include "devices/models.h"
 #include "devices/work.h"
@@ -29,15 +31,15 @@ struct uart8250 {
 	uint16_t port;
 	uint32_t gsi;
 	uint8_t ier, fcr, lcr, mcr, scr, dll, dlm;
-	uint8_t msr_delta;    /* low half of MSR */
-	uint8_t lsr_error;    /* OE: cleared by reading LSR */
-	bool thre_pending;    /* the THRE interrupt is due */
+	uint8_t msr_delta; /* low half of MSR */
+	uint8_t lsr_error; /* OE: cleared by reading LSR */
+	bool thre_pending; /* the THRE interrupt is due */
 	uint8_t rx[FIFO];
 	unsigned rx_head, rx_count;
 	uint8_t tx[TX_BUF];
 	uint32_t tx_head, tx_count;
-	bool rx_refused;      /* the host end holds input */
-	bool tx_stalled;      /* the host end is full */
+	bool rx_refused; /* the host end holds input */
+	bool tx_stalled; /* the host end is full */
 	bool quiet;
 	uint64_t bytes_in, bytes_out, lost;
 };
@@ -90,8 +92,9 @@ static unsigned rx_trigger(const struct uart8250 *u)
 	return u->fcr & UART_FCR_ENABLE_FIFO ? level[u->fcr >> 6] : 1;
 }
 
-/* The most urgent interrupt that is due and enabled (data sheet, table 4); UART_IIR_NO_INT: none. Characters below the
- * trigger level count as timed out at once: no more may come for a long time. */
+/* The most urgent interrupt that is due and enabled (data sheet, table 4); UART_IIR_NO_INT: none.
+ * Characters below the trigger level count as timed out at once: no more may come for a long time.
+ */
 static uint8_t pending(const struct uart8250 *u)
 {
 	if (u->ier & UART_IER_RLSI && u->lsr_error)
@@ -115,7 +118,8 @@ static void update_line(struct uart8250 *u)
 static void receive(struct uart8250 *u, uint8_t byte)
 {
 	if (u->rx_count == rx_size(u)) {
-		u->lsr_error |= UART_LSR_OE; /* only loopback gets here: the host end is made to wait */
+		u->lsr_error |=
+			UART_LSR_OE; /* only loopback gets here: the host end is made to wait */
 		return;
 	}
 	u->rx[(u->rx_head + u->rx_count++) % FIFO] = byte;
@@ -209,7 +213,8 @@ static void write_fcr(struct uart8250 *u, uint8_t value)
 	u->fcr = value & (UART_FCR_ENABLE_FIFO | UART_FCR_TRIGGER_MASK);
 	if (!(value & UART_FCR_ENABLE_FIFO))
 		u->fcr = 0;
-	/* Clearing the transmit FIFO takes nothing back: to the guest those bytes are on the wire. */
+	/* Clearing the transmit FIFO takes nothing back: to the guest those bytes are on the wire.
+	 */
 	if (toggled || value & UART_FCR_CLEAR_RCVR) {
 		u->rx_count = 0;
 		if (u->rx_refused)
@@ -398,15 +403,15 @@ static void uart_resume(void *dev)
 
 	u->quiet = false;
 	u->rx_refused = true; /* input was refused meanwhile, perhaps */
-	update_line(u);	      /* the irqchip may have been loaded after us */
+	update_line(u);       /* the irqchip may have been loaded after us */
 	dev_work_kick(&u->work);
 }
 
 static void uart_save(void *dev, struct vmc_out *out)
 {
 	const struct uart8250 *u = dev;
-	const uint8_t regs[] = { u->ier, u->fcr, u->lcr, u->mcr, u->scr, u->dll, u->dlm, u->msr_delta,
-		u->lsr_error, u->thre_pending };
+	const uint8_t regs[] = { u->ier, u->fcr, u->lcr, u->mcr, u->scr, u->dll, u->dlm,
+		u->msr_delta, u->lsr_error, u->thre_pending };
 	uint32_t i;
 
 	vmc_out_bytes(out, regs, sizeof(regs));
@@ -430,11 +435,13 @@ static int uart_load(void *dev, struct vmc_in *in, uint32_t version)
 	vmc_in_bytes(in, regs, sizeof(regs));
 	t.rx_count = vmc_in_u8(in);
 	if (t.rx_count > FIFO)
-		return vmc_in_fail(in, -EBADMSG, "%u bytes in a receive FIFO of %u", t.rx_count, FIFO);
+		return vmc_in_fail(
+			in, -EBADMSG, "%u bytes in a receive FIFO of %u", t.rx_count, FIFO);
 	vmc_in_bytes(in, t.rx, t.rx_count);
 	t.tx_count = vmc_in_u32(in);
 	if (t.tx_count > TX_BUF)
-		return vmc_in_fail(in, -EBADMSG, "%u bytes in a transmit buffer of %u", t.tx_count, TX_BUF);
+		return vmc_in_fail(
+			in, -EBADMSG, "%u bytes in a transmit buffer of %u", t.tx_count, TX_BUF);
 	vmc_in_bytes(in, t.tx, t.tx_count);
 	t.bytes_in = vmc_in_u64(in);
 	t.bytes_out = vmc_in_u64(in);
@@ -492,8 +499,8 @@ void uart8250_detach(struct uart8250 *u)
 	dev_work_detach(&u->work);
 }
 
-int uart8250_new(struct vmc_vm *vm, struct event_base *base, uint16_t port, uint32_t gsi, const char *id,
-	const char *stream_name, struct uart8250 **out, struct dev_stream **stream)
+int uart8250_new(struct vmc_vm *vm, struct event_base *base, uint16_t port, uint32_t gsi,
+	const char *id, const char *stream_name, struct uart8250 **out, struct dev_stream **stream)
 {
 	struct uart8250 *u = calloc(1, sizeof(*u));
 	char name[40];

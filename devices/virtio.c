@@ -1,8 +1,9 @@
 /*
- * virtio.c - what every virtio device has: status, feature negotiation, queues, breaking and mending.
+ * virtio.c - what every virtio device has: status, feature negotiation, queues, breaking and
+ * mending.
  *
- * Spec: virtio 1.2 §2.1 (status), §2.2 (features), §2.4 (reset), §2.5 (configuration), §3.1 (initialisation).
- * Threads: device lock held; see virtio.h.
+ * Spec: virtio 1.2 §2.1 (status), §2.2 (features), §2.4 (reset), §2.5 (configuration), §3.1
+ * (initialisation). Threads: device lock held; see virtio.h.
  */
 #include "devices/virtio.h"
 
@@ -24,8 +25,8 @@ void vdev_init(struct vdev *v, const struct vdev_ops *ops, struct vmc_vm *vm)
 
 	*v = (struct vdev){ .ops = ops, .vm = vm };
 	v->offered = ops->features | VIRTIO_BIT(VIRTIO_F_VERSION_1) |
-		VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC) | VIRTIO_BIT(VIRTIO_F_EVENT_IDX) |
-		VIRTIO_BIT(VIRTIO_F_RING_RESET);
+		     VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC) | VIRTIO_BIT(VIRTIO_F_EVENT_IDX) |
+		     VIRTIO_BIT(VIRTIO_F_RING_RESET);
 	for (i = 0; i < ops->nqueues; i++) {
 		virtq_init(&v->vq[i], vm, i, ops->queue_size);
 		v->vq[i].broke = queue_broke;
@@ -127,8 +128,9 @@ void vdev_reset_queue(struct vdev *v, unsigned i)
 
 bool vdev_live(const struct vdev *v, unsigned i)
 {
-	return v->status & VIRTIO_DRIVER_OK && !(v->status & (VIRTIO_NEEDS_RESET | VIRTIO_FAILED)) &&
-		!v->quiet && v->vq[i].ready && v->transport->dma_ok(v);
+	return v->status & VIRTIO_DRIVER_OK &&
+	       !(v->status & (VIRTIO_NEEDS_RESET | VIRTIO_FAILED)) && !v->quiet && v->vq[i].ready &&
+	       v->transport->dma_ok(v);
 }
 
 void vdev_config_changed(struct vdev *v)
@@ -158,7 +160,8 @@ void vdev_resume(struct vdev *v)
 		v->config_pending = false;
 		v->transport->config_interrupt(v);
 	}
-	/* A kick that came just before the pause, or before the snapshot, may be lost: look at every queue. */
+	/* A kick that came just before the pause, or before the snapshot, may be lost: look at
+	 * every queue. */
 	for (i = 0; i < v->ops->nqueues; i++)
 		v->transport->requeue(v, i);
 	if (v->ops->resume)
@@ -225,13 +228,15 @@ int vdev_load(const struct vdev *v, struct vdev *to, struct vmc_in *in)
 	if (in->error)
 		return in->error;
 	if (offered & ~v->offered)
-		return vmc_in_fail(in, -EBADMSG, "saved device offers features %#llx, this one %#llx",
+		return vmc_in_fail(in, -EBADMSG,
+			"saved device offers features %#llx, this one %#llx",
 			(unsigned long long)offered, (unsigned long long)v->offered);
 	if (to->status & VIRTIO_FEATURES_OK && !features_ok(to))
 		return vmc_in_fail(in, -EBADMSG, "features %#llx cannot have been negotiated",
 			(unsigned long long)to->features);
 	if (n != v->ops->nqueues)
-		return vmc_in_fail(in, -EBADMSG, "%u queues, this device has %u", n, v->ops->nqueues);
+		return vmc_in_fail(
+			in, -EBADMSG, "%u queues, this device has %u", n, v->ops->nqueues);
 	for (i = 0; i < n; i++) {
 		rc = virtq_load(&to->vq[i], in);
 		if (rc < 0)

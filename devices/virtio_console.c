@@ -1,13 +1,15 @@
 /*
  * virtio_console.c - a console of one port: bytes both ways, and a size.
  *
- * Spec: virtio 1.2 §5.3 with VIRTIO_CONSOLE_F_SIZE; no MULTIPORT, no EMERG_WRITE. Queue 0 receives, 1 transmits.
+ * Spec: virtio 1.2 §5.3 with VIRTIO_CONSOLE_F_SIZE; no MULTIPORT, no EMERG_WRITE. Queue 0 receives,
+ * 1 transmits.
  *
- * Threads: queues and stream on the main loop, configuration reads and reset on vCPU threads; device lock held.
+ * Threads: queues and stream on the main loop, configuration reads and reset on vCPU threads;
+ * device lock held.
  *
- * Back-pressure: when the host end takes less than it was offered, the transmit chain stays at the head of the queue (only
- * the offset into it is kept) until the host end is ready; input that finds no buffer is refused, and
- * asked for again when the guest kicks queue 0.
+ * Back-pressure: when the host end takes less than it was offered, the transmit chain stays at the
+ * head of the queue (only the offset into it is kept) until the host end is ready; input that finds
+ * no buffer is refused, and asked for again when the guest kicks queue 0.
  */
 #include "devices/models.h"
 
@@ -21,17 +23,17 @@
 enum { RX, TX };
 enum {
 	TURN_BYTES = 64 * 1024, /* transmitted in one turn of the main loop */
-	TURN_CHAINS = 128,	/* chains looked at in one turn, either way */
+	TURN_CHAINS = 128,      /* chains looked at in one turn, either way */
 };
 
 struct console {
 	struct vdev v;
 	struct dev_stream stream;
-	uint16_t cols, rows;	       /* what the host end wants */
+	uint16_t cols, rows;           /* what the host end wants */
 	uint16_t told_cols, told_rows; /* what the guest was told last */
-	uint32_t tx_off;  /* bytes of the chain at the head of TX that are out already */
-	bool tx_stalled;  /* the host end is full */
-	bool rx_refused;  /* the host end holds input for us */
+	uint32_t tx_off; /* bytes of the chain at the head of TX that are out already */
+	bool tx_stalled; /* the host end is full */
+	bool rx_refused; /* the host end holds input for us */
 	struct virtq_chain chain;
 };
 
@@ -40,7 +42,8 @@ static struct console *console(struct vdev *v)
 	return (struct console *)((char *)v - offsetof(struct console, v));
 }
 
-/* Sends what is left of the chain. Return: true when all is out; @budget is what this turn may still send. */
+/* Sends what is left of the chain. Return: true when all is out; @budget is what this turn may
+ * still send. */
 static bool send_chain(struct console *c, struct virtq *q, uint32_t *budget)
 {
 	uint8_t buf[4096];
@@ -98,7 +101,8 @@ static void transmit(struct console *c)
 	}
 	vdev_used(&c->v, TX);
 	if (!c->tx_stalled && !(budget && chains))
-		c->v.transport->requeue(&c->v, TX); /* the rest in another turn: others want one too */
+		c->v.transport->requeue(
+			&c->v, TX); /* the rest in another turn: others want one too */
 }
 
 static void con_kick(struct vdev *v, unsigned queue)
@@ -146,13 +150,15 @@ static size_t con_input(void *dev, const void *buf, size_t len)
 		if (n < 0)
 			break;
 		virtq_take(q);
-		virtq_push(q, c->chain.head, n); /* n is 0 for a buffer without room: given back as it is */
+		virtq_push(q, c->chain.head,
+			n); /* n is 0 for a buffer without room: given back as it is */
 		done += n;
 	}
 	vdev_used(&c->v, RX);
 	c->rx_refused = done < len;
 	if (c->rx_refused && !chains)
-		c->v.transport->requeue(&c->v, RX); /* there may be more buffers; ask the host end again */
+		c->v.transport->requeue(
+			&c->v, RX); /* there may be more buffers; ask the host end again */
 	return done;
 }
 
@@ -185,7 +191,9 @@ static const struct dev_stream_dev_ops stream_ops = {
 static void con_config(struct vdev *v, void *config)
 {
 	const struct console *c = console(v);
-	const struct virtio_console_config x = { .cols = c->cols, .rows = c->rows, .max_nr_ports = 1 };
+	const struct virtio_console_config x = {
+		.cols = c->cols, .rows = c->rows, .max_nr_ports = 1
+	};
 
 	memcpy(config, &x, sizeof(x));
 }
@@ -198,7 +206,8 @@ static void con_queue_reset(struct vdev *v, unsigned queue)
 		c->tx_off = 0;
 		c->tx_stalled = false; /* a host end that is still full says so again */
 	} else {
-		c->rx_refused = true; /* whatever it holds, it shall try again when there are buffers */
+		c->rx_refused =
+			true; /* whatever it holds, it shall try again when there are buffers */
 	}
 }
 
@@ -208,7 +217,8 @@ static void con_reset(struct vdev *v)
 	con_queue_reset(v, RX);
 }
 
-/* Input was refused while we were quiet, or by the machine whose state was loaded: let the host end try. */
+/* Input was refused while we were quiet, or by the machine whose state was loaded: let the host end
+ * try. */
 static void con_resume(struct vdev *v)
 {
 	struct console *c = console(v);
@@ -220,9 +230,11 @@ static void con_resume(struct vdev *v)
 
 static void con_describe(const struct vdev *v, char *note, size_t size)
 {
-	const struct console *c = (const struct console *)((const char *)v - offsetof(struct console, v));
+	const struct console *c =
+		(const struct console *)((const char *)v - offsetof(struct console, v));
 
-	snprintf(note, size, "%ux%u%s", c->cols, c->rows, c->tx_stalled ? "; waits for a slow reader" : "");
+	snprintf(note, size, "%ux%u%s", c->cols, c->rows,
+		c->tx_stalled ? "; waits for a slow reader" : "");
 }
 
 static void con_save(struct vdev *v, struct vmc_out *out)
@@ -257,9 +269,9 @@ static void con_destroy(struct vdev *v)
 
 static const struct vdev_ops virtio_console_ops = {
 	.name = "virtio-console",
-	.virtio_id = 3,	       /* §5.3.1 */
+	.virtio_id = 3,        /* §5.3.1 */
 	.pci_class = 0x078000, /* simple communication controller */
-	.nqueues = 2,	       /* §5.3.2 */
+	.nqueues = 2,          /* §5.3.2 */
 	.queue_size = 128,
 	.features = VIRTIO_BIT(VIRTIO_CONSOLE_F_SIZE),
 	.config_len = sizeof(struct virtio_console_config),

@@ -1,11 +1,13 @@
 /*
- * virtio_pci.c - the PCI transport: capabilities, BAR, kicks, interrupts, saved state. The registers are in virtio_pci_regs.c.
+ * virtio_pci.c - the PCI transport: capabilities, BAR, kicks, interrupts, saved state. The
+ * registers are in virtio_pci_regs.c.
  *
- * Spec: virtio 1.2 §4.1 (virtio over PCI bus), modern interface only: revision 1, device ID 0x1040 + type.
- * One 32 KiB BAR: a page each for the common, ISR, device and notify structures, the MSI-X table and its pending bits.
+ * Spec: virtio 1.2 §4.1 (virtio over PCI bus), modern interface only: revision 1, device ID 0x1040
+ * + type. One 32 KiB BAR: a page each for the common, ISR, device and notify structures, the MSI-X
+ * table and its pending bits.
  *
- * Threads: registers on vCPU threads; queue kicks on the main loop, mostly straight from the guest through
- * an ioeventfd. Everything with the device lock held.
+ * Threads: registers on vCPU threads; queue kicks on the main loop, mostly straight from the guest
+ * through an ioeventfd. Everything with the device lock held.
  */
 #include "devices/virtio_pci_priv.h"
 
@@ -100,9 +102,10 @@ static void bar_mapped(struct pci_dev *d, unsigned bar, uint64_t addr)
 	for (i = 0; i < p->v->ops->nqueues; i++) {
 		struct queue_work *w = &p->queue[i];
 
-		/* Length 0: a write of any width. Refused: the write exits and notify_write() does it. */
-		w->bound = vmc_ioeventfd_add(p->v->vm, VMC_BUS_MMIO, addr + NOTIFY_OFF + NOTIFY_STRIDE * i, 0,
-			NULL, w->work.fd) == 0;
+		/* Length 0: a write of any width. Refused: the write exits and notify_write() does
+		 * it. */
+		w->bound = vmc_ioeventfd_add(p->v->vm, VMC_BUS_MMIO,
+				   addr + NOTIFY_OFF + NOTIFY_STRIDE * i, 0, NULL, w->work.fd) == 0;
 	}
 }
 
@@ -123,7 +126,8 @@ static void bar_unmapped(struct pci_dev *d, unsigned bar, uint64_t addr)
 }
 
 /* §4.1.4.9: the window onto the BAR through configuration space. Checked anew at each use. */
-static bool cfg_window(const struct virtio_pci *p, unsigned off, unsigned len, uint32_t *at, uint32_t *width)
+static bool cfg_window(
+	const struct virtio_pci *p, unsigned off, unsigned len, uint32_t *at, uint32_t *width)
 {
 	unsigned data = p->cfg_cap + sizeof(struct virtio_pci_cap);
 
@@ -132,7 +136,7 @@ static bool cfg_window(const struct virtio_pci *p, unsigned off, unsigned len, u
 	*at = pci_get(&p->pci, p->cfg_cap + VIRTIO_PCI_CAP_OFFSET, 4);
 	*width = pci_get(&p->pci, p->cfg_cap + VIRTIO_PCI_CAP_LENGTH, 4);
 	return pci_get(&p->pci, p->cfg_cap + VIRTIO_PCI_CAP_BAR, 1) == BAR && *width == len &&
-		(len == 1 || len == 2 || len == 4) && *at % len == 0 && *at <= BAR_SIZE - len;
+	       (len == 1 || len == 2 || len == 4) && *at % len == 0 && *at <= BAR_SIZE - len;
 }
 
 static void config_read(struct pci_dev *d, unsigned off, unsigned len)
@@ -152,7 +156,8 @@ static void config_written(struct pci_dev *d, unsigned off, unsigned len)
 	uint8_t data[4];
 
 	if (cfg_window(p, off, len, &at, &width)) {
-		memcpy(data, d->config + off, width); /* the access may change configuration space */
+		memcpy(data, d->config + off,
+			width); /* the access may change configuration space */
 		pci_bar_write(d, BAR, at, data, width);
 	}
 	if (dma && !p->dma)
@@ -195,7 +200,8 @@ static void add_caps(struct virtio_pci *p)
 	add_virtio_cap(p, VIRTIO_PCI_CAP_DEVICE_CFG, DEVICE_OFF, p->v->ops->config_len, "", 0);
 	p->cfg_cap = add_virtio_cap(p, VIRTIO_PCI_CAP_PCI_CFG, 0, 0, &window, 4);
 	p->pci.writable[p->cfg_cap + VIRTIO_PCI_CAP_BAR] = 0xff;
-	memset(p->pci.writable + p->cfg_cap + VIRTIO_PCI_CAP_OFFSET, 0xff, 12); /* offset, length, data */
+	memset(p->pci.writable + p->cfg_cap + VIRTIO_PCI_CAP_OFFSET, 0xff,
+		12); /* offset, length, data */
 }
 
 static void add_parts(struct virtio_pci *p)
@@ -259,8 +265,8 @@ static void vp_resume(void *dev)
 
 	p->v->quiet = false;
 	pci_intx_update(&p->pci); /* the irqchip may have been loaded after us */
-	/* An interrupt that was on its way when the state was saved may not be in it: say it again (a driver finds
-	 * nothing new and goes on). */
+	/* An interrupt that was on its way when the state was saved may not be in it: say it again
+	 * (a driver finds nothing new and goes on). */
 	if (p->loaded && p->v->status & VIRTIO_DRIVER_OK) {
 		for (i = 0; i < p->v->ops->nqueues; i++)
 			if (p->v->vq[i].ready && pci_msix_enabled(&p->pci))
@@ -383,8 +389,8 @@ struct pci_dev *virtio_pci_dev(struct virtio_pci *p)
 	return &p->pci;
 }
 
-int virtio_pci_new(struct vdev *v, struct event_base *base, struct pci_bus *bus, unsigned slot, int32_t gsi,
-	const char *id, struct virtio_pci **out)
+int virtio_pci_new(struct vdev *v, struct event_base *base, struct pci_bus *bus, unsigned slot,
+	int32_t gsi, const char *id, struct virtio_pci **out)
 {
 	const struct pci_ids ids = {
 		.vendor = 0x1af4,

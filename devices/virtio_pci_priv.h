@@ -1,5 +1,6 @@
 /*
- * virtio_pci_priv.h - what virtio_pci.c (the PCI function) and virtio_pci_regs.c (the registers in its BAR) share.
+ * virtio_pci_priv.h - what virtio_pci.c (the PCI function) and virtio_pci_regs.c (the registers in
+ * its BAR) share.
  */
 #ifndef DEVICES_VIRTIO_PCI_PRIV_H
 #define DEVICES_VIRTIO_PCI_PRIV_H
@@ -38,8 +39,8 @@ struct virtio_pci {
 	uint16_t config_vector, queue_vector[VDEV_QUEUES];
 	uint8_t isr;
 	unsigned cfg_cap; /* offset of the PCI configuration access capability */
-	bool dma;	  /* bus mastering was on at the last look */
-	bool loaded;	  /* resume must also repeat interrupts */
+	bool dma;         /* bus mastering was on at the last look */
+	bool loaded;      /* resume must also repeat interrupts */
 	struct queue_work queue[VDEV_QUEUES];
 };
 

@@ -1,5 +1,6 @@
 /*
- * virtio_pci_regs.c - the registers in a virtio PCI device's BAR: common configuration, ISR, notification, device configuration.
+ * virtio_pci_regs.c - the registers in a virtio PCI device's BAR: common configuration, ISR,
+ * notification, device configuration.
  *
  * Spec: virtio 1.2 §4.1.4.3 to §4.1.4.6. Threads: vCPU threads, device lock held.
  */
@@ -63,7 +64,8 @@ static uint16_t vector_or_none(const struct virtio_pci *p, uint64_t value)
 
 static void set_half(uint64_t *reg, bool high, uint32_t value)
 {
-	*reg = high ? (*reg & 0xffffffffull) | (uint64_t)value << 32 : (*reg & ~0xffffffffull) | value;
+	*reg = high ? (*reg & 0xffffffffull) | (uint64_t)value << 32
+		    : (*reg & ~0xffffffffull) | value;
 }
 
 static void write_features(struct virtio_pci *p, uint32_t value)
@@ -94,7 +96,8 @@ static void write_status(struct virtio_pci *p, uint8_t status)
 		virtio_pci_kick_all(p); /* buffers may have been there before DRIVER_OK */
 }
 
-/* Registers of the selected queue. A ring that is live does not move (§4.1.4.3.2): such writes are ignored. */
+/* Registers of the selected queue. A ring that is live does not move (§4.1.4.3.2): such writes are
+ * ignored. */
 static void write_queue(struct virtio_pci *p, unsigned reg, uint32_t value)
 {
 	struct virtq *q = p->queue_select < p->v->ops->nqueues ? &p->v->vq[p->queue_select] : NULL;
@@ -162,7 +165,8 @@ static void common_write(void *dev, uint64_t off, const void *data, uint32_t len
 	struct virtio_pci *p = dev;
 	uint32_t value = 0;
 
-	if (len == 8 && off >= VIRTIO_PCI_COMMON_Q_DESCLO && off <= VIRTIO_PCI_COMMON_Q_USEDLO && off % 8 == 0) {
+	if (len == 8 && off >= VIRTIO_PCI_COMMON_Q_DESCLO && off <= VIRTIO_PCI_COMMON_Q_USEDLO &&
+		off % 8 == 0) {
 		common_write(dev, off, data, 4); /* a 64-bit register as one */
 		common_write(dev, off + 4, (const uint8_t *)data + 4, 4);
 		return;

@@ -1,11 +1,12 @@
 /*
  * virtq.c - split virtqueues, the device's side.
  *
- * Spec: virtio 1.2 §2.7 (split virtqueues), §2.7.5 descriptors, §2.7.6 available ring, §2.7.7 and §2.7.10
- * notification suppression, §2.7.8 used ring. Little-endian guest on a little-endian host.
+ * Spec: virtio 1.2 §2.7 (split virtqueues), §2.7.5 descriptors, §2.7.6 available ring, §2.7.7 and
+ * §2.7.10 notification suppression, §2.7.8 used ring. Little-endian guest on a little-endian host.
  *
- * Threads: main loop, device lock held (see virtq.h). The guest writes to the rings at the same time:
- * each field is loaded once. Pointers into guest memory live for one call; only the main loop removes regions.
+ * Threads: main loop, device lock held (see virtq.h). The guest writes to the rings at the same
+ * time: each field is loaded once. Pointers into guest memory live for one call; only the main loop
+ * removes regions.
  */
 #include "devices/virtq.h"
 
@@ -15,8 +16,8 @@
 #include <string.h>
 
 enum { DESC_NEXT = 1, DESC_WRITE = 2, DESC_INDIRECT = 4 }; /* §2.7.5 */
-enum { AVAIL_NO_INTERRUPT = 1 };			    /* §2.7.6 */
-enum { USED_NO_NOTIFY = 1 };				    /* §2.7.8 */
+enum { AVAIL_NO_INTERRUPT = 1 };                           /* §2.7.6 */
+enum { USED_NO_NOTIFY = 1 };                               /* §2.7.8 */
 
 struct vq_desc {
 	uint64_t addr;
@@ -139,14 +140,15 @@ static int add_segment(struct virtq *q, struct virtq_chain *c, const struct vq_d
 	uint32_t *total = in ? &c->in_len : &c->out_len;
 
 	if (!in && c->nin)
-		return virtq_break(q, "queue %u: readable descriptor after a writable one", q->index);
+		return virtq_break(
+			q, "queue %u: readable descriptor after a writable one", q->index);
 	if (!d->len)
 		return 0; /* allowed, and nothing in it to keep */
 	if ((uint64_t)*total + d->len > UINT32_MAX)
 		return virtq_break(q, "queue %u: chain of more than 4 GiB", q->index);
 	if (!vmc_mem_ptr(q->vm, d->addr, d->len, in))
-		return virtq_break(q, "queue %u: %u bytes at %#llx are not %smemory", q->index, d->len,
-			(unsigned long long)d->addr, in ? "writable " : "");
+		return virtq_break(q, "queue %u: %u bytes at %#llx are not %smemory", q->index,
+			d->len, (unsigned long long)d->addr, in ? "writable " : "");
 	c->seg[c->nout + c->nin] = (struct virtq_seg){ d->addr, d->len };
 	*total += d->len;
 	if (in)
@@ -162,7 +164,8 @@ static int check_indirect(struct virtq *q, const struct vq_desc *d, bool nested)
 	if (!q->indirect)
 		return virtq_break(q, "queue %u: indirect descriptor, not negotiated", q->index);
 	if (nested)
-		return virtq_break(q, "queue %u: indirect descriptor in an indirect table", q->index);
+		return virtq_break(
+			q, "queue %u: indirect descriptor in an indirect table", q->index);
 	if (d->flags & DESC_NEXT)
 		return virtq_break(q, "queue %u: indirect descriptor with NEXT", q->index);
 	if (!d->len || d->len % sizeof(*d))
@@ -187,7 +190,8 @@ static int walk(struct virtq *q, uint16_t head, struct virtq_chain *c)
 	c->out_len = c->in_len = 0;
 	for (;;) {
 		if (i >= entries)
-			return virtq_break(q, "queue %u: descriptor %u of %u", q->index, i, entries);
+			return virtq_break(
+				q, "queue %u: descriptor %u of %u", q->index, i, entries);
 		if (vmc_mem_read(q->vm, table + (uint64_t)i * sizeof(d), &d, sizeof(d)) < 0)
 			return virtq_break(q, "queue %u: descriptor table left memory", q->index);
 		if (d.flags & DESC_INDIRECT) {
@@ -201,7 +205,8 @@ static int walk(struct virtq *q, uint16_t head, struct virtq_chain *c)
 			continue;
 		}
 		if (seen++ >= q->size)
-			return virtq_break(q, "queue %u: chain longer than the queue (a loop?)", q->index);
+			return virtq_break(
+				q, "queue %u: chain longer than the queue (a loop?)", q->index);
 		rc = add_segment(q, c, &d);
 		if (rc < 0)
 			return rc;
@@ -224,7 +229,8 @@ int virtq_peek(struct virtq *q, struct virtq_chain *c)
 	avail = avail_ring(q);
 	if (!avail)
 		return virtq_break(q, "queue %u: the available ring left memory", q->index);
-	/* Acquire: the driver wrote entry and descriptors before idx (§2.7.13.3); we must not read them earlier. */
+	/* Acquire: the driver wrote entry and descriptors before idx (§2.7.13.3); we must not read
+	 * them earlier. */
 	idx = __atomic_load_n(&avail->idx, __ATOMIC_ACQUIRE);
 	if (idx == q->next_avail)
 		return 0;
@@ -254,7 +260,8 @@ int virtq_push(struct virtq *q, uint16_t head, uint32_t written)
 	slot = q->used_idx & (q->size - 1);
 	used->ring[slot] = (struct vq_used_elem){ head, written };
 	q->used_idx++;
-	/* Release: whoever sees the new idx must see the element, and the data before it (§2.7.8.2). */
+	/* Release: whoever sees the new idx must see the element, and the data before it
+	 * (§2.7.8.2). */
 	__atomic_store_n(&used->idx, q->used_idx, __ATOMIC_RELEASE);
 	vmc_mem_mark_dirty(q->vm, q->used + 4 + 8 * (uint64_t)slot, sizeof(used->ring[0]));
 	vmc_mem_mark_dirty(q->vm, q->used, 4);
@@ -271,8 +278,9 @@ bool virtq_needs_interrupt(struct virtq *q)
 	avail = avail_ring(q);
 	if (!avail)
 		return false; /* the next peek breaks the queue */
-	/* Full barrier: our used.idx must be out before we read what the driver wants. It writes its wish, then reads
-	 * used.idx; without this both could read the old value and the last interrupt would be lost. */
+	/* Full barrier: our used.idx must be out before we read what the driver wants. It writes
+	 * its wish, then reads used.idx; without this both could read the old value and the last
+	 * interrupt would be lost. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	q->signalled = q->used_idx;
 	if (!q->event_idx)
@@ -286,7 +294,8 @@ void virtq_notify_off(struct virtq *q)
 {
 	struct vq_used *used;
 
-	/* With event indices an avail_event left behind says the same: no kick until the index passes it. */
+	/* With event indices an avail_event left behind says the same: no kick until the index
+	 * passes it. */
 	if (q->broken || !q->ready || q->event_idx)
 		return;
 	used = used_ring(q);
@@ -312,7 +321,8 @@ bool virtq_notify_on(struct virtq *q)
 		__atomic_store_n(&used->flags, (uint16_t)0, __ATOMIC_RELAXED);
 		vmc_mem_mark_dirty(q->vm, q->used, 2);
 	}
-	/* Full barrier: the wish must be out before the last look; the driver writes idx, then reads the wish. */
+	/* Full barrier: the wish must be out before the last look; the driver writes idx, then
+	 * reads the wish. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	return load16(&avail->idx) != q->next_avail;
 }
@@ -325,8 +335,8 @@ uint16_t virtq_avail_idx(const struct virtq *q)
 }
 
 /* Copies between @buf and segments [first, first + n) at byte @off of them together. */
-static ssize_t copy(struct virtq *q, const struct virtq_seg *seg, unsigned n, uint32_t off, void *to,
-	const void *from, size_t len)
+static ssize_t copy(struct virtq *q, const struct virtq_seg *seg, unsigned n, uint32_t off,
+	void *to, const void *from, size_t len)
 {
 	size_t done = 0;
 	unsigned i;
@@ -345,7 +355,8 @@ static ssize_t copy(struct virtq *q, const struct virtq_seg *seg, unsigned n, ui
 		if (to)
 			rc = vmc_mem_read(q->vm, seg[i].gpa + off, (char *)to + done, part);
 		else
-			rc = vmc_mem_write(q->vm, seg[i].gpa + off, (const char *)from + done, part);
+			rc = vmc_mem_write(
+				q->vm, seg[i].gpa + off, (const char *)from + done, part);
 		if (rc < 0)
 			return virtq_break(q, "queue %u: a buffer left memory", q->index);
 		off = 0;
@@ -354,13 +365,14 @@ static ssize_t copy(struct virtq *q, const struct virtq_seg *seg, unsigned n, ui
 	return done;
 }
 
-ssize_t virtq_read(struct virtq *q, const struct virtq_chain *c, uint32_t off, void *buf, size_t len)
+ssize_t virtq_read(
+	struct virtq *q, const struct virtq_chain *c, uint32_t off, void *buf, size_t len)
 {
 	return copy(q, c->seg, c->nout, off, buf, NULL, len);
 }
 
-ssize_t virtq_write(struct virtq *q, const struct virtq_chain *c, uint32_t off, const void *buf,
-	size_t len)
+ssize_t virtq_write(
+	struct virtq *q, const struct virtq_chain *c, uint32_t off, const void *buf, size_t len)
 {
 	return copy(q, c->seg + c->nout, c->nin, off, NULL, buf, len);
 }

@@ -1,5 +1,6 @@
 /*
- * work.h - asking the main loop to do something for a device: an eventfd and the function it leads to.
+ * work.h - asking the main loop to do something for a device: an eventfd and the function it leads
+ * to.
  *
  * A vCPU thread may only kick; the function runs on the main loop with the device lock held. The
  * descriptor may be given to KVM as an ioeventfd: then the guest's own write is the kick.
@@ -13,7 +14,7 @@ struct event_base;
 
 struct dev_work {
 	struct vmc_vm *vm;
-	int fd;		  /* eventfd, non-blocking */
+	int fd;           /* eventfd, non-blocking */
 	struct event *ev; /* NULL: not in the loop (any more) */
 	void (*fn)(void *arg);
 	void *arg;

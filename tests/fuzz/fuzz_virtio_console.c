@@ -1,6 +1,7 @@
 /*
- * fuzz_virtio_console.c - the whole machine driven by the fuzzer: ports, BARs, rings, input, pause, save and load in any order.
- * Begins with a console that works, so that every input can reach its queues. After it all, a reset mends everything.
+ * fuzz_virtio_console.c - the whole machine driven by the fuzzer: ports, BARs, rings, input, pause,
+ * save and load in any order. Begins with a console that works, so that every input can reach its
+ * queues. After it all, a reset mends everything.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -44,7 +45,8 @@ static void save_and_load(struct fix *f, struct reader *r)
 
 static void step(struct fix *f, struct reader *r)
 {
-	static const uint16_t ports[] = { 0x60, 0x64, 0x70, 0x71, 0xcf8, 0xcfc, 0xcfd, 0xcfe, 0x3f8, 0x3f9, 0x3fa, 0x3fb, 0x3fc };
+	static const uint16_t ports[] = { 0x60, 0x64, 0x70, 0x71, 0xcf8, 0xcfc, 0xcfd, 0xcfe, 0x3f8,
+		0x3f9, 0x3fa, 0x3fb, 0x3fc };
 	static const uint32_t pages[] = { 0x0000, 0x1000, 0x2000, 0x3000, 0x4000, 0x5000 };
 	uint8_t op = get(r, 1), len = 1u << (op >> 6), buf[16];
 	uint64_t value, addr;
@@ -74,7 +76,8 @@ static void step(struct fix *f, struct reader *r)
 			*fake_ram(f->vm, addr++) = get(r, 1);
 		break;
 	case 7:
-		vdrv_set_desc(&f->d, op >> 4 & 1, get(r, 1) & 15, 0x200000 + get(r, 2), get(r, 2), get(r, 1) & 7, get(r, 1) & 31);
+		vdrv_set_desc(&f->d, op >> 4 & 1, get(r, 1) & 15, 0x200000 + get(r, 2), get(r, 2),
+			get(r, 1) & 7, get(r, 1) & 31);
 		break;
 	case 8:
 		vdrv_add(&f->d, op >> 4 & 1, get(r, 1) & 31);
@@ -110,7 +113,8 @@ static void step(struct fix *f, struct reader *r)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct fix *f = fix_new(); /* a new one each time: an input must not depend on those before it */
+	struct fix *f =
+		fix_new(); /* a new one each time: an input must not depend on those before it */
 	struct reader r = { data, size };
 	unsigned i;
 

@@ -1,6 +1,6 @@
 /*
- * fuzz_virtq.c - a virtqueue whose rings, descriptors and tables are all the fuzzer's. Whatever they say: no access outside
- * guest memory, no endless walk, and what was accepted is consistent.
+ * fuzz_virtq.c - a virtqueue whose rings, descriptors and tables are all the fuzzer's. Whatever
+ * they say: no access outside guest memory, no endless walk, and what was accepted is consistent.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +12,11 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define CHECK(x) do { if (!(x)) abort(); } while (0)
+#define CHECK(x)                                                                                   \
+	do {                                                                                       \
+		if (!(x))                                                                          \
+			abort();                                                                   \
+	} while (0)
 
 static void check_chain(struct vmc_vm *vm, const struct virtq *q, const struct virtq_chain *c)
 {

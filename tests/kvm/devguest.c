@@ -1,5 +1,6 @@
 /*
- * devguest.c - a VM whose guest does what a mailbox says (devguest.h). PVH entry: 32-bit protected mode, flat, interrupts off.
+ * devguest.c - a VM whose guest does what a mailbox says (devguest.h). PVH entry: 32-bit protected
+ * mode, flat, interrupts off.
  */
 #include "tests/kvm/devguest.h"
 #include "tests/lib/tap.h"
@@ -12,7 +13,7 @@
 #include <string.h>
 
 #define MAILBOX 0x7000u
-#define CODE	0x100000u
+#define CODE    0x100000u
 
 enum { OP_NONE, OP_IN, OP_OUT, OP_READ, OP_WRITE };
 
@@ -112,10 +113,19 @@ static void make_image(void)
 	image.eh.e_ehsize = sizeof(image.eh);
 	image.eh.e_phentsize = sizeof(image.ph[0]);
 	image.eh.e_phnum = 2;
-	image.ph[0] = (Elf64_Phdr){ .p_type = PT_LOAD, .p_flags = PF_R | PF_X, .p_offset = offsetof(struct image, code),
-		.p_vaddr = CODE, .p_paddr = CODE, .p_filesz = len, .p_memsz = len, .p_align = 1 };
-	image.ph[1] = (Elf64_Phdr){ .p_type = PT_NOTE, .p_offset = offsetof(struct image, note),
-		.p_filesz = 12 + 4 + 4, .p_memsz = 12 + 4 + 4, .p_align = 4 };
+	image.ph[0] = (Elf64_Phdr){ .p_type = PT_LOAD,
+		.p_flags = PF_R | PF_X,
+		.p_offset = offsetof(struct image, code),
+		.p_vaddr = CODE,
+		.p_paddr = CODE,
+		.p_filesz = len,
+		.p_memsz = len,
+		.p_align = 1 };
+	image.ph[1] = (Elf64_Phdr){ .p_type = PT_NOTE,
+		.p_offset = offsetof(struct image, note),
+		.p_filesz = 12 + 4 + 4,
+		.p_memsz = 12 + 4 + 4,
+		.p_align = 4 };
 	image.note.h = (Elf64_Nhdr){ .n_namesz = 4, .n_descsz = 4, .n_type = 18 };
 	memcpy(image.note.name, "Xen", 4);
 	image.note.entry = CODE;
@@ -249,8 +259,14 @@ static void *drv_mem(void *ctx, uint64_t gpa)
 
 struct devguest *dg_new(const char *id)
 {
-	const struct vmc_config cfg = { .id = id, .ram_bytes = DG_RAM, .vcpus = 1, .managed = true };
-	struct machine_config mc = { .cols = 80, .rows = 24, .kernel = &image, .kernel_size = sizeof(image), .cmdline = "" };
+	const struct vmc_config cfg = {
+		.id = id, .ram_bytes = DG_RAM, .vcpus = 1, .managed = true
+	};
+	struct machine_config mc = { .cols = 80,
+		.rows = 24,
+		.kernel = &image,
+		.kernel_size = sizeof(image),
+		.cmdline = "" };
 	struct devguest *g = calloc(1, sizeof(*g));
 	char err[256] = "";
 	unsigned i;
@@ -328,7 +344,8 @@ void dg_turn(struct devguest *g)
 	event_free(timer);
 }
 
-bool dg_until(struct devguest *g, bool (*cond)(struct devguest *g, const void *arg), const void *arg)
+bool dg_until(
+	struct devguest *g, bool (*cond)(struct devguest *g, const void *arg), const void *arg)
 {
 	uint64_t until = tap_now_us() + 10000000;
 
@@ -374,7 +391,8 @@ struct vmc_event dg_event(struct devguest *g)
 
 bool dg_console(struct devguest *g, uint64_t features)
 {
-	dg_poke(g, 0xfee000f0, 0x1ff); /* the local APIC takes messages when software has enabled it */
+	dg_poke(g, 0xfee000f0,
+		0x1ff); /* the local APIC takes messages when software has enabled it */
 	return vdrv_start(&g->d, features, 16, DG_RING, 0x41) == 15;
 }
 

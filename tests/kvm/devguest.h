@@ -1,6 +1,7 @@
 /*
- * devguest.h - a real VM with the machine's devices and a guest that does port and memory accesses by request: its program
- * polls a mailbox in its memory. So a test is the driver, and every access is a real one: exits, ioeventfds, interrupts.
+ * devguest.h - a real VM with the machine's devices and a guest that does port and memory accesses
+ * by request: its program polls a mailbox in its memory. So a test is the driver, and every access
+ * is a real one: exits, ioeventfds, interrupts.
  */
 #ifndef TESTS_DEVGUEST_H
 #define TESTS_DEVGUEST_H
@@ -24,7 +25,7 @@ struct devguest {
 	bool stuck; /* a request was not answered in time */
 };
 
-#define DG_RAM	(32u << 20)
+#define DG_RAM  (32u << 20)
 #define DG_RING 0x400000u
 #define DG_DATA 0x500000u
 
@@ -39,13 +40,16 @@ uint32_t dg_in(struct devguest *g, uint16_t port, uint32_t len);
 void dg_out(struct devguest *g, uint16_t port, uint32_t len, uint32_t value);
 uint32_t dg_peek(struct devguest *g, uint64_t addr); /* 32 bits, as the guest sees it */
 void dg_poke(struct devguest *g, uint64_t addr, uint32_t value);
-/** dg_post() - hand in a request without waiting for the answer: for a guest that will not answer. */
+/** dg_post() - hand in a request without waiting for the answer: for a guest that will not answer.
+ */
 void dg_post_out(struct devguest *g, uint16_t port, uint32_t len, uint32_t value);
 
 void *dg_mem(struct devguest *g, uint64_t gpa);
-/** dg_turn() - one turn of the main loop, waiting up to 10 ms. dg_until() - turns until @cond, 10 s at most. */
+/** dg_turn() - one turn of the main loop, waiting up to 10 ms. dg_until() - turns until @cond, 10 s
+ * at most. */
 void dg_turn(struct devguest *g);
-bool dg_until(struct devguest *g, bool (*cond)(struct devguest *g, const void *arg), const void *arg);
+bool dg_until(
+	struct devguest *g, bool (*cond)(struct devguest *g, const void *arg), const void *arg);
 bool dg_until_out(struct devguest *g, unsigned stream, size_t len);
 /** dg_event() - the VM's next event, 10 s at most; NONE when it does not come. */
 struct vmc_event dg_event(struct devguest *g);
@@ -55,7 +59,8 @@ bool dg_console(struct devguest *g, uint64_t features);
 void dg_tx(struct devguest *g, unsigned n, const char *text);
 size_t dg_input(struct devguest *g, unsigned stream, const char *text);
 void dg_output_ready(struct devguest *g, unsigned stream, size_t room);
-/** dg_irr() - is the vector waiting in the guest's local APIC? (Its interrupts stay off: they pile up there.) */
+/** dg_irr() - is the vector waiting in the guest's local APIC? (Its interrupts stay off: they pile
+ * up there.) */
 bool dg_irr(struct devguest *g, unsigned vector);
 struct vmc_device_info dg_info(struct devguest *g, const char *id);
 

@@ -1,6 +1,6 @@
 /*
- * test_devices_console.c - PCI, MSI-X and the virtio console on a real VM: a guest's own accesses, interrupts in its local APIC,
- * device writes in the dirty log, a driver that breaks the rules.
+ * test_devices_console.c - PCI, MSI-X and the virtio console on a real VM: a guest's own accesses,
+ * interrupts in its local APIC, device writes in the dirty log, a driver that breaks the rules.
  */
 #include "tests/kvm/devguest.h"
 #include "tests/lib/tap.h"
@@ -35,10 +35,12 @@ static void transmit(struct devguest *g)
 	uint32_t id, len;
 
 	dg_tx(g, 0, "Hello from the guest\n");
-	tap_ok(dg_until_out(g, 0, 21) && !memcmp(g->host[0].out, "Hello from the guest\n", 21), "transmitted");
+	tap_ok(dg_until_out(g, 0, 21) && !memcmp(g->host[0].out, "Hello from the guest\n", 21),
+		"transmitted");
 	tap_ok(vdrv_take(&g->d, 1, &id, &len) && id == 0, "the buffer came back");
 	tap_ok(wait_irr(g, 0x43), "with its interrupt, vector 0x43 (MSI-X through an irqfd)");
-	tap_ok(region(g, "virtio-console0 notify").writes == 0, "the kick was an ioeventfd: no exit to user space");
+	tap_ok(region(g, "virtio-console0 notify").writes == 0,
+		"the kick was an ioeventfd: no exit to user space");
 	tap_ok(dg_info(g, "virtio-console0").queues[1].kicks >= 1, "and was counted");
 }
 
@@ -56,7 +58,8 @@ static void receive(struct devguest *g)
 	}
 	vdrv_kick(&g->d, 0);
 	tap_ok(wait_irr(g, 0x42), "and asked for again when there are: interrupt 0x42");
-	tap_ok(vdrv_take(&g->d, 0, &id, &len) && len == 4 && !memcmp(dg_mem(g, DG_DATA + 0x10000), "keys", 4),
+	tap_ok(vdrv_take(&g->d, 0, &id, &len) && len == 4 &&
+			!memcmp(dg_mem(g, DG_DATA + 0x10000), "keys", 4),
 		"received");
 }
 
@@ -76,9 +79,11 @@ static void masks(struct devguest *g)
 	vdrv_msix_set(&g->d, 2, 0x51, true);
 	dg_tx(g, 1, "masked");
 	dg_until_out(g, 0, g->host[0].len + 6);
-	tap_ok(!dg_irr(g, 0x51) && dg_peek(g, g->d.pba) == 4, "a masked vector: pending, not delivered");
+	tap_ok(!dg_irr(g, 0x51) && dg_peek(g, g->d.pba) == 4,
+		"a masked vector: pending, not delivered");
 	dg_poke(g, g->d.msix + 32 + 12, 0);
-	tap_ok(wait_irr(g, 0x51) && dg_peek(g, g->d.pba) == 0, "unmasked: delivered with the new message");
+	tap_ok(wait_irr(g, 0x51) && dg_peek(g, g->d.pba) == 0,
+		"unmasked: delivered with the new message");
 }
 
 static void intx(struct devguest *g)
@@ -129,14 +134,17 @@ static void bar_move(struct devguest *g)
 	struct vdrv d;
 
 	vdrv_cfg_write(&g->d, 0x10, 4, 0xf0000000);
-	tap_ok(dg_peek(g, old + VIRTIO_PCI_COMMON_NUMQ) == 0xffffffff, "BAR moved: nothing where it was");
+	tap_ok(dg_peek(g, old + VIRTIO_PCI_COMMON_NUMQ) == 0xffffffff,
+		"BAR moved: nothing where it was");
 	d = g->d;
 	tap_ok(vdrv_find(&d, &g->d.io, 1) && d.bar == 0xf0000000, "everything where it is now");
 	memcpy(d.q, g->d.q, sizeof(d.q));
 	g->d = d;
 	dg_tx(g, 3, "moved");
-	tap_ok(dg_until_out(g, 0, len + 5) && !memcmp(g->host[0].out + len, "moved", 5), "the live queue goes on");
-	tap_ok(region(g, "virtio-console0 notify").addr == 0xf0003000 && region(g, "virtio-console0 notify").writes == 0,
+	tap_ok(dg_until_out(g, 0, len + 5) && !memcmp(g->host[0].out + len, "moved", 5),
+		"the live queue goes on");
+	tap_ok(region(g, "virtio-console0 notify").addr == 0xf0003000 &&
+			region(g, "virtio-console0 notify").writes == 0,
 		"with its ioeventfds");
 }
 
@@ -155,7 +163,8 @@ static void hostile(struct devguest *g)
 	tap_ok(dg_until(g, is_broken, NULL), "a buffer beyond memory breaks the device");
 	info = dg_info(g, "virtio-console0");
 	tap_note("%s", info.note);
-	tap_ok(vdrv_status(&g->d) & 64 && strstr(info.note, "not memory"), "DEVICE_NEEDS_RESET, and why");
+	tap_ok(vdrv_status(&g->d) & 64 && strstr(info.note, "not memory"),
+		"DEVICE_NEEDS_RESET, and why");
 	tap_ok(vmc_vm_is_running(g->vm) && dg_in(g, 0x64, 1) != 0xdeadbeef, "the VM lives");
 	g->host[0].len = 0;
 	tap_ok(dg_console(g, VD_F_SIZE | VD_F_EVENT_IDX | VD_F_INDIRECT), "a reset mends it");
@@ -177,7 +186,8 @@ static void flood(struct devguest *g)
 	while (back < 200 && tap_now_us() < until && !g->stuck) {
 		if (sent < 200 && sent - back < 16) {
 			memset(dg_mem(g, DG_DATA + 0x1000 * (sent % 16)), sent, 4096);
-			vdrv_set_desc(&g->d, 1, sent % 16, DG_DATA + 0x1000 * (sent % 16), 4096, 0, 0);
+			vdrv_set_desc(
+				&g->d, 1, sent % 16, DG_DATA + 0x1000 * (sent % 16), 4096, 0, 0);
 			vdrv_add(&g->d, 1, sent % 16);
 			vdrv_kick(&g->d, 1);
 			sent++;
@@ -194,7 +204,8 @@ static void flood(struct devguest *g)
 	for (i = 0; i < 200 * 4096u && g->host[0].out[i] == (uint8_t)(i / 4096); i++)
 		;
 	tap_ok(order && back == 200, "flood: every buffer came back in order");
-	tap_ok(g->host[0].len == 200 * 4096u && i == g->host[0].len, "flood: every byte, once, in order");
+	tap_ok(g->host[0].len == 200 * 4096u && i == g->host[0].len,
+		"flood: every byte, once, in order");
 }
 
 int main(void)
@@ -203,7 +214,8 @@ int main(void)
 
 	if (!g || !dg_start(g))
 		tap_bail("no guest to test with");
-	tap_ok(g->d.bar == 0xe0000000 && g->d.nvectors == 3, "the guest finds the console on the PCI bus");
+	tap_ok(g->d.bar == 0xe0000000 && g->d.nvectors == 3,
+		"the guest finds the console on the PCI bus");
 	tap_ok(dg_console(g, VD_F_SIZE), "negotiated, DRIVER_OK");
 	transmit(g);
 	receive(g);

@@ -1,6 +1,6 @@
 /*
- * test_devices_snapshot.c - the machine saved in the middle of its work and loaded into a new VM: queues, kicks, interrupts, serial port;
- * shutdown and reset as the guest asks for them.
+ * test_devices_snapshot.c - the machine saved in the middle of its work and loaded into a new VM:
+ * queues, kicks, interrupts, serial port; shutdown and reset as the guest asks for them.
  */
 #include "tests/kvm/devguest.h"
 #include "tests/lib/tap.h"
@@ -23,7 +23,8 @@ static struct devguest *clone(struct devguest *g)
 	ok = n && vmc_state_save(g->vm, &out) == 0 && vmc_mem_dump(g->vm, fd, NULL, NULL) == 0;
 	if (!ok)
 		tap_note("save: %s", vmc_error(g->vm));
-	if (ok && (vmc_mem_map_file(n->vm, fd) < 0 || vmc_state_load(n->vm, out.data, out.len) < 0)) {
+	if (ok &&
+		(vmc_mem_map_file(n->vm, fd) < 0 || vmc_state_load(n->vm, out.data, out.len) < 0)) {
 		tap_note("load: %s", vmc_error(n->vm));
 		ok = false;
 	}
@@ -57,11 +58,15 @@ static struct devguest *console_goes_on(struct devguest *g)
 	n->host[0].pending = "typed meanwhile";
 	n->host[0].pending_len = 15;
 	tap_ok(vmc_vm_resume(n->vm) == 0, "resumed");
-	tap_ok(dg_until_out(n, 0, 11) && n->host[0].len == 11 && !memcmp(n->host[0].out, "way, kicked", 11),
+	tap_ok(dg_until_out(n, 0, 11) && n->host[0].len == 11 &&
+			!memcmp(n->host[0].out, "way, kicked", 11),
 		"the rest comes out, from the very byte");
-	tap_ok(n->host[0].pending_len == 0 && !memcmp(dg_mem(n, DG_DATA + 0x10000), "typed meanwhile", 15), "input goes in");
+	tap_ok(n->host[0].pending_len == 0 &&
+			!memcmp(dg_mem(n, DG_DATA + 0x10000), "typed meanwhile", 15),
+		"input goes in");
 	dg_tx(n, 2, "new words");
-	tap_ok(dg_until_out(n, 0, 20) && !memcmp(n->host[0].out + 11, "new words", 9), "the guest goes on and prints");
+	tap_ok(dg_until_out(n, 0, 20) && !memcmp(n->host[0].out + 11, "new words", 9),
+		"the guest goes on and prints");
 	vdrv_msix_set(&n->d, 2, 0x61, false);
 	vdrv_avail(&n->d, 1)[2 + 16] = vdrv_used(&n->d, 1)[1];
 	dg_tx(n, 3, "!");
@@ -85,10 +90,12 @@ static struct devguest *serial_goes_on(struct devguest *g)
 	n = clone(g);
 	dg_free(g);
 	tap_ok(vmc_vm_resume(n->vm) == 0, "resumed");
-	tap_ok(dg_until_out(n, 1, 7) && !memcmp(n->host[1].out, "3456789", 7), "the other seven come out");
+	tap_ok(dg_until_out(n, 1, 7) && !memcmp(n->host[1].out, "3456789", 7),
+		"the other seven come out");
 	dg_out(n, 0x20, 1, 0x0a);
 	tap_ok(dg_in(n, 0x20, 1) & 0x10, "its interrupt is pending: IRQ 4");
-	tap_ok((dg_in(n, 0x3f8 + UART_IIR, 1) & 0x0f) == UART_IIR_THRI, "and says: transmitter empty");
+	tap_ok((dg_in(n, 0x3f8 + UART_IIR, 1) & 0x0f) == UART_IIR_THRI,
+		"and says: transmitter empty");
 	dg_out(n, 0x3f8 + UART_TX, 1, 'x');
 	tap_ok(dg_until_out(n, 1, 8) && n->host[1].out[7] == 'x', "and it sends on");
 	return n;
@@ -121,7 +128,8 @@ static void ask_reset(struct devguest *g, uint16_t port, uint8_t value, const ch
 	dg_post_out(g, port, 1, value);
 	ev = dg_event(g);
 	tap_ok(ev.type == VMC_EVENT_RESET, "%s: a reset is asked for", what);
-	tap_ok(vmc_vm_reset(g->vm) == 0 && dg_boot(g) && vmc_vm_resume(g->vm) == 0, "reset and booted again");
+	tap_ok(vmc_vm_reset(g->vm) == 0 && dg_boot(g) && vmc_vm_resume(g->vm) == 0,
+		"reset and booted again");
 	g->host[0].len = 0;
 	g->host[0].room = SIZE_MAX;
 	tap_ok(vdrv_find(&g->d, &g->d.io, 1) && g->d.bar == 0xe0000000 && vdrv_status(&g->d) == 0,

@@ -94,7 +94,8 @@ static void too_long(evutil_socket_t fd, short what, void *arg)
 	event_base_loopbreak(arg);
 }
 
-/* The loop ends by itself when nothing is left to do; something that kicks itself for ever is stopped. */
+/* The loop ends by itself when nothing is left to do; something that kicks itself for ever is
+ * stopped. */
 bool fix_run(struct fix *f)
 {
 	const struct timeval limit = { 20, 0 };

@@ -1,5 +1,6 @@
 /*
- * devfix.h - the machine's devices on a fake VM, with recording host ends: what the device unit tests start from.
+ * devfix.h - the machine's devices on a fake VM, with recording host ends: what the device unit
+ * tests start from.
  */
 #ifndef TESTS_DEVFIX_H
 #define TESTS_DEVFIX_H
@@ -7,8 +8,8 @@
 #include "tests/lib/fakevm.h"
 #include "tests/lib/vdriver.h"
 
-#define FIX_RAM (16u << 20)
-#define FIX_MSI 0x41u /* data of vector 0; 1 and 2 follow */
+#define FIX_RAM  (16u << 20)
+#define FIX_MSI  0x41u     /* data of vector 0; 1 and 2 follow */
 #define FIX_RING 0x100000u /* where fix_start() puts the queues */
 
 struct fix_host {
@@ -34,7 +35,8 @@ void fix_free(struct fix *f);
 bool fix_run(struct fix *f);
 /** fix_wait() - let the loop run until something happens, at most @ms. */
 void fix_wait(struct fix *f, int ms);
-/** fix_start() - bring the console up with @features (VERSION_1 added), queues of @size. Aborts on failure. */
+/** fix_start() - bring the console up with @features (VERSION_1 added), queues of @size. Aborts on
+ * failure. */
 void fix_start(struct fix *f, uint64_t features, uint16_t size);
 /** fix_tx() - queue @text as one buffer with descriptor @n at @gpa and kick. */
 void fix_tx(struct fix *f, unsigned n, uint64_t gpa, const char *text);

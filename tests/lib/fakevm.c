@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+#define COUNT(a)  (sizeof(a) / sizeof((a)[0]))
 #define MSI_FIRST 24
 
 struct entry {
@@ -23,13 +23,29 @@ struct vmc_vm {
 	uint8_t *ram, *rom, *dirty; /* dirty: a byte a page */
 	struct entry bus[96];
 	size_t nbus;
-	struct { uint64_t addr; uint32_t len; int fd; } ioev[64];
+	struct {
+		uint64_t addr;
+		uint32_t len;
+		int fd;
+	} ioev[64];
 	size_t nioev;
 	bool refuse_ioev;
 	bool line[24];
-	struct { bool used, set; uint64_t addr; uint32_t data; int fd; } msi[64];
-	struct { uint32_t data; unsigned count; } sent[64];
-	struct { char id[32]; const struct vmc_device_ops *ops; void *dev; } dev[16];
+	struct {
+		bool used, set;
+		uint64_t addr;
+		uint32_t data;
+		int fd;
+	} msi[64];
+	struct {
+		uint32_t data;
+		unsigned count;
+	} sent[64];
+	struct {
+		char id[32];
+		const struct vmc_device_ops *ops;
+		void *dev;
+	} dev[16];
 	size_t ndev;
 	int locked;
 	enum vmc_event_type request;
@@ -37,7 +53,13 @@ struct vmc_vm {
 	char error[256];
 };
 
-#define CHECK(x) do { if (!(x)) { fprintf(stderr, "fakevm: %s:%d: %s\n", __FILE__, __LINE__, #x); abort(); } } while (0)
+#define CHECK(x)                                                                                   \
+	do {                                                                                       \
+		if (!(x)) {                                                                        \
+			fprintf(stderr, "fakevm: %s:%d: %s\n", __FILE__, __LINE__, #x);            \
+			abort();                                                                   \
+		}                                                                                  \
+	} while (0)
 
 struct vmc_vm *fake_vm_new(uint64_t ram)
 {
@@ -45,7 +67,8 @@ struct vmc_vm *fake_vm_new(uint64_t ram)
 
 	CHECK(vm);
 	vm->ram_size = ram;
-	vm->ram = mmap(NULL, ram, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	vm->ram = mmap(NULL, ram, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	CHECK(vm->ram != MAP_FAILED);
 	vm->rom = calloc(1, FAKE_ROM_SIZE);
 	vm->dirty = calloc(1, ram / VMC_PAGE_SIZE);
@@ -96,7 +119,8 @@ void *vmc_mem_ptr(const struct vmc_vm *vm, uint64_t gpa, uint64_t len, bool writ
 {
 	if (gpa < vm->ram_size && len <= vm->ram_size - gpa)
 		return vm->ram + gpa;
-	if (gpa >= FAKE_ROM && gpa < FAKE_ROM + FAKE_ROM_SIZE && len <= FAKE_ROM + FAKE_ROM_SIZE - gpa && !writable)
+	if (gpa >= FAKE_ROM && gpa < FAKE_ROM + FAKE_ROM_SIZE &&
+		len <= FAKE_ROM + FAKE_ROM_SIZE - gpa && !writable)
 		return vm->rom + (gpa - FAKE_ROM);
 	return NULL;
 }
@@ -138,8 +162,8 @@ uint64_t vmc_mem_size(const struct vmc_vm *vm)
 
 /* ---- bus.h ---- */
 
-int vmc_bus_add(struct vmc_vm *vm, enum vmc_bus bus, uint64_t addr, uint64_t len, const struct vmc_bus_ops *ops,
-	void *dev, const char *name)
+int vmc_bus_add(struct vmc_vm *vm, enum vmc_bus bus, uint64_t addr, uint64_t len,
+	const struct vmc_bus_ops *ops, void *dev, const char *name)
 {
 	size_t i;
 
@@ -148,7 +172,9 @@ int vmc_bus_add(struct vmc_vm *vm, enum vmc_bus bus, uint64_t addr, uint64_t len
 			vm->bus[i].r.addr < addr + len)
 			return vmc_fail(vm, -EEXIST, "%s overlaps %s", name, vm->bus[i].r.name);
 	CHECK(vm->nbus < COUNT(vm->bus));
-	vm->bus[vm->nbus] = (struct entry){ .r = { .bus = bus, .addr = addr, .len = len }, .ops = ops, .dev = dev };
+	vm->bus[vm->nbus] = (struct entry){
+		.r = { .bus = bus, .addr = addr, .len = len }, .ops = ops, .dev = dev
+	};
 	snprintf(vm->bus[vm->nbus].r.name, sizeof(vm->bus[0].r.name), "%s", name);
 	vm->nbus++;
 	return 0;
@@ -175,7 +201,8 @@ size_t vmc_bus_regions(struct vmc_vm *vm, struct vmc_bus_region *out, size_t max
 	return vm->nbus;
 }
 
-int vmc_ioeventfd_add(struct vmc_vm *vm, enum vmc_bus bus, uint64_t addr, uint32_t len, const uint64_t *datamatch, int fd)
+int vmc_ioeventfd_add(struct vmc_vm *vm, enum vmc_bus bus, uint64_t addr, uint32_t len,
+	const uint64_t *datamatch, int fd)
 {
 	CHECK(bus == VMC_BUS_MMIO && !datamatch);
 	if (vm->refuse_ioev)
@@ -187,8 +214,8 @@ int vmc_ioeventfd_add(struct vmc_vm *vm, enum vmc_bus bus, uint64_t addr, uint32
 	return 0;
 }
 
-int vmc_ioeventfd_remove(struct vmc_vm *vm, enum vmc_bus bus, uint64_t addr, uint32_t len, const uint64_t *datamatch,
-	int fd)
+int vmc_ioeventfd_remove(struct vmc_vm *vm, enum vmc_bus bus, uint64_t addr, uint32_t len,
+	const uint64_t *datamatch, int fd)
 {
 	size_t i;
 
@@ -211,7 +238,8 @@ void fake_refuse_ioeventfds(struct vmc_vm *vm, bool refuse)
 	vm->refuse_ioev = refuse;
 }
 
-void fake_io(struct vmc_vm *vm, enum vmc_bus bus, uint64_t addr, void *data, uint32_t len, bool is_write)
+void fake_io(
+	struct vmc_vm *vm, enum vmc_bus bus, uint64_t addr, void *data, uint32_t len, bool is_write)
 {
 	const uint64_t one = 1;
 	size_t i;
@@ -330,8 +358,8 @@ unsigned fake_msi_take(struct vmc_vm *vm, uint32_t data)
 	size_t i;
 
 	for (i = 0; i < COUNT(vm->msi); i++)
-		if (vm->msi[i].used && vm->msi[i].fd >= 0 && vm->msi[i].set && vm->msi[i].data == data &&
-			read(vm->msi[i].fd, &count, 8) == 8)
+		if (vm->msi[i].used && vm->msi[i].fd >= 0 && vm->msi[i].set &&
+			vm->msi[i].data == data && read(vm->msi[i].fd, &count, 8) == 8)
 			n += count;
 	for (i = 0; i < COUNT(vm->sent); i++)
 		if (vm->sent[i].data == data) {
@@ -380,7 +408,8 @@ enum vmc_event_type fake_request(struct vmc_vm *vm, int64_t *code)
 	return type;
 }
 
-int vmc_boot_load(struct vmc_vm *vm, const struct vmc_boot_params *params, struct vmc_boot_info *info)
+int vmc_boot_load(
+	struct vmc_vm *vm, const struct vmc_boot_params *params, struct vmc_boot_info *info)
 {
 	return vmc_fail(vm, -ENOSYS, "the fake VM boots nothing");
 }
@@ -394,7 +423,8 @@ int vmc_device_add(struct vmc_vm *vm, const char *id, const struct vmc_device_op
 	return 0;
 }
 
-int vmc_add_virtio_device(struct vmc_vm *vm, const char *id, const struct vmc_device_ops *ops, void *dev)
+int vmc_add_virtio_device(
+	struct vmc_vm *vm, const char *id, const struct vmc_device_ops *ops, void *dev)
 {
 	return vmc_device_add(vm, id, ops, dev);
 }

@@ -1,23 +1,27 @@
 /*
- * fakevm.h - the engine as the devices see it, without KVM: memory, buses, lines, messages and a device list in plain C,
- * for unit tests and fuzzing. Link it before libengine.la, of which only the state buffers are used.
+ * fakevm.h - the engine as the devices see it, without KVM: memory, buses, lines, messages and a
+ * device list in plain C, for unit tests and fuzzing. Link it before libengine.la, of which only
+ * the state buffers are used.
  */
 #ifndef TESTS_FAKEVM_H
 #define TESTS_FAKEVM_H
 #include <vmcore/vmcore.h>
 
-/** fake_vm_new() - @ram bytes at 0, and 64 KiB of read-only memory at FAKE_ROM. Aborts when memory is short. */
+/** fake_vm_new() - @ram bytes at 0, and 64 KiB of read-only memory at FAKE_ROM. Aborts when memory
+ * is short. */
 struct vmc_vm *fake_vm_new(uint64_t ram);
 void fake_vm_free(struct vmc_vm *vm); /* destroys the devices too */
-#define FAKE_ROM 0xc0000000ull
+#define FAKE_ROM      0xc0000000ull
 #define FAKE_ROM_SIZE 0x10000u
 
 uint8_t *fake_ram(struct vmc_vm *vm, uint64_t gpa);
-bool fake_dirty_take(struct vmc_vm *vm, uint64_t gpa); /* was the page marked since the last take? */
+bool fake_dirty_take(
+	struct vmc_vm *vm, uint64_t gpa); /* was the page marked since the last take? */
 void fake_dirty_clear(struct vmc_vm *vm);
 
 /* Guest accesses, under the device lock as from a vCPU; ioeventfds catch what KVM would. */
-void fake_io(struct vmc_vm *vm, enum vmc_bus bus, uint64_t addr, void *data, uint32_t len, bool is_write);
+void fake_io(struct vmc_vm *vm, enum vmc_bus bus, uint64_t addr, void *data, uint32_t len,
+	bool is_write);
 uint32_t fake_in(struct vmc_vm *vm, uint16_t port, uint32_t len);
 void fake_out(struct vmc_vm *vm, uint16_t port, uint32_t len, uint32_t value);
 
@@ -26,7 +30,8 @@ bool fake_line(struct vmc_vm *vm, uint32_t gsi);
 unsigned fake_msi_take(struct vmc_vm *vm, uint32_t data);
 unsigned fake_ioeventfds(struct vmc_vm *vm);
 void fake_refuse_ioeventfds(struct vmc_vm *vm, bool refuse);
-/** fake_request() - what a device asked the VM for since the last call; code in @code when not NULL. */
+/** fake_request() - what a device asked the VM for since the last call; code in @code when not
+ * NULL. */
 enum vmc_event_type fake_request(struct vmc_vm *vm, int64_t *code);
 
 /* The device list, as pause, resume, reset, save and load use it. */

@@ -67,7 +67,8 @@ bool vdrv_find(struct vdrv *d, const struct vdrv_io *io, unsigned slot)
 	memset(d, 0, sizeof(*d));
 	d->io = keep;
 	d->slot = slot;
-	if (vdrv_cfg_read(d, PCI_VENDOR_ID, 2) != 0x1af4 || vdrv_cfg_read(d, PCI_DEVICE_ID, 2) < 0x1040)
+	if (vdrv_cfg_read(d, PCI_VENDOR_ID, 2) != 0x1af4 ||
+		vdrv_cfg_read(d, PCI_DEVICE_ID, 2) < 0x1040)
 		return false;
 	d->bar = vdrv_cfg_read(d, PCI_BASE_ADDRESS_0, 4) & ~15u;
 	at = vdrv_cfg_read(d, PCI_CAPABILITY_LIST, 1);
@@ -76,7 +77,9 @@ bool vdrv_find(struct vdrv *d, const struct vdrv_io *io, unsigned slot)
 			virtio_cap(d, at);
 		if (vdrv_cfg_read(d, at, 1) == PCI_CAP_ID_MSIX) {
 			d->msix_cap = at;
-			d->nvectors = (vdrv_cfg_read(d, at + PCI_MSIX_FLAGS, 2) & PCI_MSIX_FLAGS_QSIZE) + 1;
+			d->nvectors =
+				(vdrv_cfg_read(d, at + PCI_MSIX_FLAGS, 2) & PCI_MSIX_FLAGS_QSIZE) +
+				1;
 			d->msix = d->bar + (vdrv_cfg_read(d, at + PCI_MSIX_TABLE, 4) & ~7u);
 			d->pba = d->bar + (vdrv_cfg_read(d, at + PCI_MSIX_PBA, 4) & ~7u);
 		}
@@ -185,7 +188,8 @@ volatile struct vd_desc *vdrv_desc(struct vdrv *d, unsigned i, unsigned n)
 	return (volatile struct vd_desc *)d->io.mem(d->io.ctx, d->q[i].base) + n;
 }
 
-void vdrv_set_desc(struct vdrv *d, unsigned i, unsigned n, uint64_t addr, uint32_t len, uint16_t flags, uint16_t next)
+void vdrv_set_desc(struct vdrv *d, unsigned i, unsigned n, uint64_t addr, uint32_t len,
+	uint16_t flags, uint16_t next)
 {
 	*vdrv_desc(d, i, n) = (struct vd_desc){ addr, len, flags, next };
 }

@@ -1,6 +1,7 @@
 /*
- * vdriver.h - a virtio 1.2 PCI driver for tests: what a guest's driver does, told step by step, rules kept or broken as asked.
- * It reaches the device through the functions in struct vdrv_io: straight into a fake VM, or through a real guest.
+ * vdriver.h - a virtio 1.2 PCI driver for tests: what a guest's driver does, told step by step,
+ * rules kept or broken as asked. It reaches the device through the functions in struct vdrv_io:
+ * straight into a fake VM, or through a real guest.
  */
 #ifndef TESTS_VDRIVER_H
 #define TESTS_VDRIVER_H
@@ -15,10 +16,10 @@ struct vdrv_io {
 };
 
 enum { VD_NEXT = 1, VD_WRITE = 2, VD_INDIRECT = 4 };
-#define VD_F_SIZE	(1ull << 0)
-#define VD_F_INDIRECT	(1ull << 28)
-#define VD_F_EVENT_IDX	(1ull << 29)
-#define VD_F_VERSION_1	(1ull << 32)
+#define VD_F_SIZE       (1ull << 0)
+#define VD_F_INDIRECT   (1ull << 28)
+#define VD_F_EVENT_IDX  (1ull << 29)
+#define VD_F_VERSION_1  (1ull << 32)
 #define VD_F_RING_RESET (1ull << 40)
 
 struct vd_desc {
@@ -54,16 +55,19 @@ void vdrv_set_status(struct vdrv *d, uint8_t status);
 uint64_t vdrv_offered(struct vdrv *d);
 /** vdrv_init() - reset to FEATURES_OK. Return: the status then. */
 uint8_t vdrv_init(struct vdrv *d, uint64_t features);
-/** vdrv_queue() - zero and set up queue @i at @base (12 KiB), without enabling it. vdrv_enable() does. */
+/** vdrv_queue() - zero and set up queue @i at @base (12 KiB), without enabling it. vdrv_enable()
+ * does. */
 void vdrv_queue(struct vdrv *d, unsigned i, uint16_t size, uint64_t base);
 void vdrv_enable(struct vdrv *d, unsigned i);
-/** vdrv_start() - the whole of it: init, queues 0 and 1 of @size at @base, vectors 0 (config) to 2 with data @msi.., DRIVER_OK. */
+/** vdrv_start() - the whole of it: init, queues 0 and 1 of @size at @base, vectors 0 (config) to 2
+ * with data @msi.., DRIVER_OK. */
 uint8_t vdrv_start(struct vdrv *d, uint64_t features, uint16_t size, uint64_t base, uint32_t msi);
 void vdrv_msix_enable(struct vdrv *d, bool on);
 void vdrv_msix_set(struct vdrv *d, unsigned vector, uint32_t data, bool masked);
 
 volatile struct vd_desc *vdrv_desc(struct vdrv *d, unsigned i, unsigned n);
-void vdrv_set_desc(struct vdrv *d, unsigned i, unsigned n, uint64_t addr, uint32_t len, uint16_t flags, uint16_t next);
+void vdrv_set_desc(struct vdrv *d, unsigned i, unsigned n, uint64_t addr, uint32_t len,
+	uint16_t flags, uint16_t next);
 volatile uint16_t *vdrv_avail(struct vdrv *d, unsigned i); /* flags, idx, ring, used_event */
 volatile uint16_t *vdrv_used(struct vdrv *d, unsigned i);  /* flags, idx, elements, avail_event */
 volatile uint16_t *vdrv_avail_event(struct vdrv *d, unsigned i);

@@ -1,4 +1,5 @@
-/* test_devices_isa.c - serial port, clock, keyboard controller and exit port as a guest's registers see them. */
+/* test_devices_isa.c - serial port, clock, keyboard controller and exit port as a guest's registers
+ * see them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -85,7 +86,8 @@ static void test_uart_transmit(void **state)
 	assert_true(irq(f));
 }
 
-/* A slow reader: THRE goes and stays away while there is no room, and comes with its interrupt when there is. */
+/* A slow reader: THRE goes and stays away while there is no room, and comes with its interrupt when
+ * there is. */
 static void test_uart_back_pressure(void **state)
 {
 	struct fix *f = *state;
@@ -163,13 +165,15 @@ static void test_uart_loopback(void **state)
 	unsigned i;
 
 	out(f, UART_MCR, UART_MCR_LOOP | UART_MCR_OUT2 | UART_MCR_RTS);
-	assert_int_equal(in(f, UART_MSR) & 0xf0, UART_MSR_DCD | UART_MSR_CTS); /* Linux looks for 0x90 */
+	assert_int_equal(
+		in(f, UART_MSR) & 0xf0, UART_MSR_DCD | UART_MSR_CTS); /* Linux looks for 0x90 */
 	assert_int_equal(in(f, UART_MSR) & 0x0f, 0);
 	out(f, UART_IER, UART_IER_MSI);
 	out(f, UART_MCR, UART_MCR_LOOP | UART_MCR_DTR);
 	assert_true(irq(f));
 	assert_int_equal(in(f, UART_IIR), UART_IIR_MSI);
-	assert_int_equal(in(f, UART_MSR), UART_MSR_DSR | UART_MSR_DDSR | UART_MSR_DCTS | UART_MSR_DDCD);
+	assert_int_equal(
+		in(f, UART_MSR), UART_MSR_DSR | UART_MSR_DDSR | UART_MSR_DCTS | UART_MSR_DDCD);
 	assert_false(irq(f));
 	assert_int_equal(fix_input(f, 1, "outside", 7), 0); /* waits */
 	out(f, UART_FCR, UART_FCR_ENABLE_FIFO);
@@ -260,7 +264,7 @@ static void test_rtc_time(void **state)
 	assert_false(cmos(f, 0x0a) & 0x80);
 	set_cmos(f, 0x0b, 0x02);
 	assert_in_range(rtc_time(f), 1709251170, 1709251172); /* 2024-02-29 23:59:30 */
-	assert_int_equal(bcd(cmos(f, 6)), 5);		      /* a Thursday */
+	assert_int_equal(bcd(cmos(f, 6)), 5);                 /* a Thursday */
 	/* binary and 12 hours */
 	set_cmos(f, 0x0b, 0x04);
 	assert_int_equal(cmos(f, 4), 0x80 | 11);
@@ -371,7 +375,8 @@ static void test_i8042(void **state)
 	fake_out(f->vm, 0x64, 1, 0x20);
 	assert_int_equal(fake_in(f->vm, 0x60, 1), 0x45);
 	assert_false(fake_line(f->vm, 1));
-	fake_out(f->vm, 0x60, 1, 0xff); /* reset the keyboard: nobody there, said at once and with an interrupt */
+	fake_out(f->vm, 0x60, 1,
+		0xff); /* reset the keyboard: nobody there, said at once and with an interrupt */
 	assert_true(fake_line(f->vm, 1));
 	assert_true(fake_in(f->vm, 0x64, 1) & 0x40);
 	assert_int_equal(fake_in(f->vm, 0x60, 1), 0xfe);
@@ -414,9 +419,18 @@ static void test_debug_exit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_uart_registers), T(test_uart_transmit), T(test_uart_back_pressure), T(test_uart_receive),
-		T(test_uart_loopback), T(test_uart_wide_access), T(test_rtc_time), T(test_rtc_calendar),
-		T(test_rtc_memory), T(test_rtc_interrupts), T(test_i8042), T(test_debug_exit),
+		T(test_uart_registers),
+		T(test_uart_transmit),
+		T(test_uart_back_pressure),
+		T(test_uart_receive),
+		T(test_uart_loopback),
+		T(test_uart_wide_access),
+		T(test_rtc_time),
+		T(test_rtc_calendar),
+		T(test_rtc_memory),
+		T(test_rtc_interrupts),
+		T(test_i8042),
+		T(test_debug_exit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

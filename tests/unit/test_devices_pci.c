@@ -1,4 +1,5 @@
-/* test_devices_pci.c - configuration mechanism 1, BARs, capabilities, MSI-X and INTx, as a guest sees them. */
+/* test_devices_pci.c - configuration mechanism 1, BARs, capabilities, MSI-X and INTx, as a guest
+ * sees them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -91,7 +92,8 @@ static void test_widths(void **state)
 	assert_int_equal(vdrv_cfg_read(&f->d, PCI_STATUS, 2), PCI_STATUS_CAP_LIST);
 }
 
-/* Every byte of every device can be read and written in every width without harm, and comes back after a reset. */
+/* Every byte of every device can be read and written in every width without harm, and comes back
+ * after a reset. */
 static void test_every_byte(void **state)
 {
 	struct fix *f = *state;
@@ -106,7 +108,8 @@ static void test_every_byte(void **state)
 		for (d.slot = slot, len = 1; len <= 4; len *= 2)
 			for (off = 0; off < 256; off += len)
 				for (bit = 0; bit < 33; bit++)
-					vdrv_cfg_write(&d, off, len, bit == 32 ? 0xffffffff : 1u << bit);
+					vdrv_cfg_write(
+						&d, off, len, bit == 32 ? 0xffffffff : 1u << bit);
 	fake_reset(f->vm);
 	for (slot = 0; slot < 2; slot++)
 		for (d.slot = slot, off = 0; off < 256; off++)
@@ -122,7 +125,8 @@ static void test_bar_size(void **state)
 
 	assert_int_equal(f->d.bar, HOME);
 	assert_true(answers(f, HOME));
-	/* sized with decoding on, as small guests do: it must not answer at 0xffff8000 meanwhile, nor be lost after */
+	/* sized with decoding on, as small guests do: it must not answer at 0xffff8000 meanwhile,
+	 * nor be lost after */
 	vdrv_cfg_write(&f->d, PCI_BASE_ADDRESS_0, 4, 0xffffffff);
 	assert_int_equal(vdrv_cfg_read(&f->d, PCI_BASE_ADDRESS_0, 4), 0xffff8000);
 	assert_false(answers(f, HOME));
@@ -168,17 +172,20 @@ static void test_bar_moves(void **state)
 	assert_false(answers(f, 0xe1008000));
 }
 
-/* Onto RAM, onto the interrupt controllers, out of the hole: the device answers nothing, and comes back. */
+/* Onto RAM, onto the interrupt controllers, out of the hole: the device answers nothing, and comes
+ * back. */
 static void test_bar_in_wrong_places(void **state)
 {
-	static const uint32_t where[] = { 0, 0x8000, 0x100000, 0xbfff8000, 0xfebf9000, 0xfec00000, 0xfee00000, 0xffff8000 };
+	static const uint32_t where[] = { 0, 0x8000, 0x100000, 0xbfff8000, 0xfebf9000, 0xfec00000,
+		0xfee00000, 0xffff8000 };
 	struct fix *f = *state;
 	unsigned i;
 
 	for (i = 0; i < sizeof(where) / sizeof(where[0]); i++) {
 		vdrv_cfg_write(&f->d, PCI_BASE_ADDRESS_0, 4, where[i]);
 		if (where[i] == 0xfebf9000) {
-			assert_true(answers(f, 0xfebf8000)); /* the low bits do not count: that is the last place */
+			assert_true(answers(f, 0xfebf8000)); /* the low bits do not count: that is
+								the last place */
 			continue;
 		}
 		assert_false(answers(f, where[i]));
@@ -199,7 +206,8 @@ static void test_bar_conflict(void **state)
 	static const struct vmc_bus_ops ops = { nothing_read, NULL };
 	struct fix *f = *state;
 
-	assert_int_equal(vmc_bus_add(f->vm, VMC_BUS_MMIO, 0xe9003800, 16, &ops, NULL, "in the way"), 0);
+	assert_int_equal(
+		vmc_bus_add(f->vm, VMC_BUS_MMIO, 0xe9003800, 16, &ops, NULL, "in the way"), 0);
 	vdrv_cfg_write(&f->d, PCI_BASE_ADDRESS_0, 4, 0xe9000000);
 	assert_false(answers(f, 0xe9000000));
 	assert_int_equal(vdrv_read(&f->d, 0xe9003800, 1), 0x77);
@@ -217,7 +225,8 @@ static void test_msix_table(void **state)
 
 	assert_int_equal(d->nvectors, 3);
 	for (i = 0; i < 3; i++)
-		assert_int_equal(vdrv_read(d, d->msix + 16 * i + 12, 4), 1); /* masked at power-on */
+		assert_int_equal(
+			vdrv_read(d, d->msix + 16 * i + 12, 4), 1); /* masked at power-on */
 	vdrv_write(d, d->msix + 16, 8, 0x12345678fee01003);
 	assert_int_equal(vdrv_read(d, d->msix + 16, 4), 0xfee01000);
 	assert_int_equal(vdrv_read(d, d->msix + 20, 4), 0x12345678);
@@ -302,15 +311,18 @@ static void test_intx(void **state)
 	vdrv_msix_enable(d, false);
 	send_one(f);
 	assert_true(fake_line(f->vm, 10));
-	assert_int_equal(vdrv_cfg_read(d, PCI_STATUS, 2) & PCI_STATUS_INTERRUPT, PCI_STATUS_INTERRUPT);
-	vdrv_cfg_write(d, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_INTX_DISABLE);
+	assert_int_equal(
+		vdrv_cfg_read(d, PCI_STATUS, 2) & PCI_STATUS_INTERRUPT, PCI_STATUS_INTERRUPT);
+	vdrv_cfg_write(d, PCI_COMMAND, 2,
+		PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_INTX_DISABLE);
 	assert_false(fake_line(f->vm, 10));
 	vdrv_cfg_write(d, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 	assert_true(fake_line(f->vm, 10));
 	vmc_device_lock(f->vm);
 	f->host[0].stream->dev_ops->resize(f->host[0].stream->dev, 100, 40);
 	vmc_device_unlock(f->vm);
-	assert_int_equal(vdrv_read(d, d->isr, 1), 3); /* queue and configuration, and it acknowledges */
+	assert_int_equal(
+		vdrv_read(d, d->isr, 1), 3); /* queue and configuration, and it acknowledges */
 	assert_false(fake_line(f->vm, 10));
 	assert_int_equal(vdrv_read(d, d->isr, 1), 0);
 	send_one(f);
@@ -334,9 +346,10 @@ static void test_reset_port(void **state)
 
 static void test_names(void **state)
 {
-	static const char *const names[] = { "virtio-console0 common", "virtio-console0 isr", "virtio-console0 device",
-		"virtio-console0 notify", "virtio-console0 msix table", "virtio-console0 msix pending", "8250 ttyS0",
-		"cmos rtc", "pci config data", "pci config address, reset", "debug exit" };
+	static const char *const names[] = { "virtio-console0 common", "virtio-console0 isr",
+		"virtio-console0 device", "virtio-console0 notify", "virtio-console0 msix table",
+		"virtio-console0 msix pending", "8250 ttyS0", "cmos rtc", "pci config data",
+		"pci config address, reset", "debug exit" };
 	struct fix *f = *state;
 	struct vmc_bus_region r[64];
 	size_t n = vmc_bus_regions(f->vm, r, 64), i, j;
@@ -353,9 +366,20 @@ static void test_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_address_port), T(test_who_is_there), T(test_widths), T(test_every_byte), T(test_bar_size),
-		T(test_bar_moves), T(test_bar_in_wrong_places), T(test_bar_conflict), T(test_msix_table),
-		T(test_msix_masks), T(test_bus_master), T(test_intx), T(test_reset_port), T(test_names),
+		T(test_address_port),
+		T(test_who_is_there),
+		T(test_widths),
+		T(test_every_byte),
+		T(test_bar_size),
+		T(test_bar_moves),
+		T(test_bar_in_wrong_places),
+		T(test_bar_conflict),
+		T(test_msix_table),
+		T(test_msix_masks),
+		T(test_bus_master),
+		T(test_intx),
+		T(test_reset_port),
+		T(test_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

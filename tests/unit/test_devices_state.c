@@ -1,4 +1,5 @@
-/* test_devices_state.c - every device saved, checked, loaded into another machine, and working there. */
+/* test_devices_state.c - every device saved, checked, loaded into another machine, and working
+ * there. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -98,7 +99,9 @@ static void test_pci_and_msix(void **state)
 	vdrv_cfg_write(&f->d, 0x10, 4, 0xe4000000);
 	assert_true(vdrv_find(&f->d, &f->d.io, 1));
 	vdrv_write(&f->d, f->d.msix + 32 + 12, 4, 1);
-	vdrv_queue(&f->d, 1, 16, FIX_RING + 0x3000); /* the registers ignore it; the driver's own view is set again */
+	vdrv_queue(&f->d, 1, 16,
+		FIX_RING +
+			0x3000); /* the registers ignore it; the driver's own view is set again */
 	fix_tx(f, 0, 0x300000, "x");
 	assert_true(fix_run(f));
 	assert_int_equal(vdrv_read(&f->d, f->d.pba, 4), 4);
@@ -112,7 +115,8 @@ static void test_pci_and_msix(void **state)
 	fake_msi_take(g->vm, FIX_MSI + 2);
 	vdrv_write(&g->d, g->d.msix + 32 + 12, 4, 0);
 	assert_int_equal(fake_msi_take(g->vm, FIX_MSI + 2), 1);
-	assert_int_equal(vdrv_read(&g->d, 0xe0000000 + VIRTIO_PCI_COMMON_NUMQ, 2), 0xffff); /* not at home */
+	assert_int_equal(
+		vdrv_read(&g->d, 0xe0000000 + VIRTIO_PCI_COMMON_NUMQ, 2), 0xffff); /* not at home */
 	fix_free(g);
 }
 
@@ -295,7 +299,7 @@ static void test_foreign(void **state)
 
 	fix_start(f, VD_F_SIZE, 16);
 	fake_quiesce(f->vm);
-	refuse_console(f, 2, 0x42, "another device");	   /* PCI device ID */
+	refuse_console(f, 2, 0x42, "another device"); /* PCI device ID */
 	refuse_console(f, 256 + 1, 4, "MSI-X vectors");
 	refuse_console(f, 256 + 2 + 3 * 17 + 10, 7, "interrupt vector 7 of 3");
 	fix_free(f);
@@ -339,11 +343,17 @@ static void test_reset(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_console_goes_on), cmocka_unit_test(test_size_after_load),
-		cmocka_unit_test(test_pci_and_msix), cmocka_unit_test(test_intx_line),
-		cmocka_unit_test(test_broken_stays_broken), cmocka_unit_test(test_uart_mid_transmit),
-		cmocka_unit_test(test_rtc_offset), cmocka_unit_test(test_truncated), cmocka_unit_test(test_flipped),
-		cmocka_unit_test(test_foreign), cmocka_unit_test(test_reset),
+		cmocka_unit_test(test_console_goes_on),
+		cmocka_unit_test(test_size_after_load),
+		cmocka_unit_test(test_pci_and_msix),
+		cmocka_unit_test(test_intx_line),
+		cmocka_unit_test(test_broken_stays_broken),
+		cmocka_unit_test(test_uart_mid_transmit),
+		cmocka_unit_test(test_rtc_offset),
+		cmocka_unit_test(test_truncated),
+		cmocka_unit_test(test_flipped),
+		cmocka_unit_test(test_foreign),
+		cmocka_unit_test(test_reset),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

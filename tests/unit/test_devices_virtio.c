@@ -1,4 +1,5 @@
-/* test_devices_virtio.c - the virtio PCI transport and the console: negotiation, queues, data both ways, back-pressure, breakage. */
+/* test_devices_virtio.c - the virtio PCI transport and the console: negotiation, queues, data both
+ * ways, back-pressure, breakage. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -42,7 +43,8 @@ static void resize(struct fix *f, uint16_t cols, uint16_t rows)
 	vmc_device_unlock(f->vm);
 }
 
-/* The device says that it needs a reset, why, tells the driver, does nothing more, and works again after a reset. */
+/* The device says that it needs a reset, why, tells the driver, does nothing more, and works again
+ * after a reset. */
 static void assert_broken(struct fix *f, const char *words)
 {
 	struct vmc_device_info info;
@@ -74,13 +76,14 @@ static void test_features(void **state)
 	struct vdrv *d = &f->d;
 	uint64_t offered = vdrv_offered(d);
 
-	assert_true(offered == (VD_F_SIZE | VD_F_INDIRECT | VD_F_EVENT_IDX | VD_F_VERSION_1 | VD_F_RING_RESET));
+	assert_true(offered == (VD_F_SIZE | VD_F_INDIRECT | VD_F_EVENT_IDX | VD_F_VERSION_1 |
+				       VD_F_RING_RESET));
 	set_common(f, VIRTIO_PCI_COMMON_DFSELECT, 4, 2);
 	assert_int_equal(common(f, VIRTIO_PCI_COMMON_DF, 4), 0);
 	assert_int_equal(vdrv_init(d, offered), 11);
 	assert_int_equal(vdrv_init(d, VD_F_VERSION_1), 11);
-	assert_int_equal(vdrv_init(d, VD_F_SIZE), 3);		     /* no legacy drivers */
-	assert_int_equal(vdrv_init(d, VD_F_VERSION_1 | 1 << 1), 3);  /* MULTIPORT was not offered */
+	assert_int_equal(vdrv_init(d, VD_F_SIZE), 3);               /* no legacy drivers */
+	assert_int_equal(vdrv_init(d, VD_F_VERSION_1 | 1 << 1), 3); /* MULTIPORT was not offered */
 	assert_int_equal(vdrv_init(d, VD_F_VERSION_1 | 1ull << 63), 3);
 	/* after FEATURES_OK they stay */
 	assert_int_equal(vdrv_init(d, VD_F_VERSION_1), 11);
@@ -357,7 +360,8 @@ static void test_event_idx_end_to_end(void **state)
 	for (i = 0; i < 5; i++) {
 		fix_tx(f, i, 0x300000 + 16 * i, "e");
 		assert_true(fix_run(f));
-		assert_int_equal(*vdrv_avail_event(d, 1), i + 1); /* it waits for exactly the next */
+		assert_int_equal(
+			*vdrv_avail_event(d, 1), i + 1); /* it waits for exactly the next */
 		assert_int_equal(fake_msi_take(f->vm, FIX_MSI + 2), i == 4);
 	}
 	assert_int_equal(vdrv_used(d, 1)[0], 0);
@@ -367,7 +371,8 @@ static void test_indirect_end_to_end(void **state)
 {
 	struct fix *f = *state;
 	struct vdrv *d = &f->d;
-	struct vd_desc table[3] = { { 0x300000, 3, VD_NEXT, 2 }, { 0x300008, 3, 0, 0 }, { 0x300004, 3, VD_NEXT, 1 } };
+	struct vd_desc table[3] = { { 0x300000, 3, VD_NEXT, 2 }, { 0x300008, 3, 0, 0 },
+		{ 0x300004, 3, VD_NEXT, 1 } };
 
 	fix_start(f, VD_F_INDIRECT, 16);
 	memcpy(fake_ram(f->vm, 0x310000), table, sizeof(table));
@@ -595,12 +600,27 @@ static void test_cfg_window(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_features), T(test_status), T(test_queue_registers), T(test_transmit), T(test_kick_that_exits),
-		T(test_nothing_before_driver_ok), T(test_transmit_back_pressure), T(test_receive),
-		T(test_receive_in_turns), T(test_receive_into_nothing), T(test_event_idx_end_to_end),
-		T(test_indirect_end_to_end), T(test_size), T(test_quiet), T(test_queue_reset),
-		T(test_ring_moved_while_live), T(test_broken_transmit), T(test_broken_receive), T(test_broken_setup),
-		T(test_no_hogging), T(test_cfg_window),
+		T(test_features),
+		T(test_status),
+		T(test_queue_registers),
+		T(test_transmit),
+		T(test_kick_that_exits),
+		T(test_nothing_before_driver_ok),
+		T(test_transmit_back_pressure),
+		T(test_receive),
+		T(test_receive_in_turns),
+		T(test_receive_into_nothing),
+		T(test_event_idx_end_to_end),
+		T(test_indirect_end_to_end),
+		T(test_size),
+		T(test_quiet),
+		T(test_queue_reset),
+		T(test_ring_moved_while_live),
+		T(test_broken_transmit),
+		T(test_broken_receive),
+		T(test_broken_setup),
+		T(test_no_hogging),
+		T(test_cfg_window),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,5 @@
-/* test_devices_virtq.c - virtqueues against a well-behaved and a hostile driver (virtio 1.2 §2.7). */
+/* test_devices_virtq.c - virtqueues against a well-behaved and a hostile driver (virtio 1.2 §2.7).
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,12 +11,12 @@
 #include "tests/lib/fakevm.h"
 #include "tests/lib/vdriver.h"
 
-#define RAM  (4u << 20)
-#define SIZE 8
-#define DESC 0x10000u
+#define RAM   (4u << 20)
+#define SIZE  8
+#define DESC  0x10000u
 #define AVAIL 0x18000u
-#define USED 0x19000u
-#define DATA 0x20000u
+#define USED  0x19000u
+#define DATA  0x20000u
 
 struct t {
 	struct vmc_vm *vm;
@@ -56,14 +57,16 @@ static int teardown(void **state)
 	return 0;
 }
 
-static void desc_at(struct t *t, uint64_t table, unsigned i, uint64_t addr, uint32_t len, uint16_t flags, uint16_t next)
+static void desc_at(struct t *t, uint64_t table, unsigned i, uint64_t addr, uint32_t len,
+	uint16_t flags, uint16_t next)
 {
 	struct vd_desc d = { addr, len, flags, next };
 
 	memcpy(fake_ram(t->vm, table + 16 * i), &d, 16);
 }
 
-static void desc(struct t *t, unsigned i, uint64_t addr, uint32_t len, uint16_t flags, uint16_t next)
+static void desc(
+	struct t *t, unsigned i, uint64_t addr, uint32_t len, uint16_t flags, uint16_t next)
 {
 	desc_at(t, DESC, i, addr, len, flags, next);
 }
@@ -84,7 +87,8 @@ static void add(struct t *t, uint16_t head)
 	avail(t)[1]++;
 }
 
-/* The chain at the head breaks the queue, once, with @words in the reason; then there is nothing any more. */
+/* The chain at the head breaks the queue, once, with @words in the reason; then there is nothing
+ * any more. */
 static void assert_breaks(struct t *t, const char *words)
 {
 	assert_int_equal(virtq_peek(&t->q, &t->c), -EPROTO);
@@ -256,7 +260,11 @@ static void test_zero_length(void **state)
 
 static void test_buffer_beyond_memory(void **state)
 {
-	static const struct { uint64_t addr; uint32_t len; uint16_t flags; } bad[] = {
+	static const struct {
+		uint64_t addr;
+		uint32_t len;
+		uint16_t flags;
+	} bad[] = {
 		{ RAM, 1, 0 },
 		{ RAM - 1, 2, 0 },
 		{ RAM - 1, 2, VD_WRITE },
@@ -335,7 +343,8 @@ static void test_indirect(void **state)
 	struct t *t = *state;
 	unsigned i;
 
-	/* a direct descriptor, then a table as long as the queue allows; WRITE on the reference means nothing */
+	/* a direct descriptor, then a table as long as the queue allows; WRITE on the reference
+	 * means nothing */
 	desc(t, 0, DATA, 1, VD_NEXT, 1);
 	desc(t, 1, 0x30000, 16 * (SIZE - 1), VD_INDIRECT | VD_WRITE, 0);
 	for (i = 0; i < SIZE - 1; i++)
@@ -345,7 +354,8 @@ static void test_indirect(void **state)
 	assert_int_equal(t->c.nout, SIZE);
 }
 
-static void indirect_breaks(struct t *t, uint32_t len, uint16_t flags, uint64_t table, const char *words)
+static void indirect_breaks(
+	struct t *t, uint32_t len, uint16_t flags, uint64_t table, const char *words)
 {
 	desc(t, 0, table, len, flags, 1);
 	desc(t, 1, DATA, 1, 0, 0);
@@ -422,7 +432,8 @@ static void test_indirect_loop(void **state)
 	assert_breaks(t, "loop");
 }
 
-static void bad_ring(struct t *t, uint16_t size, uint64_t d, uint64_t a, uint64_t u, const char *words)
+static void bad_ring(
+	struct t *t, uint16_t size, uint64_t d, uint64_t a, uint64_t u, const char *words)
 {
 	virtq_reset(&t->q);
 	t->broken = 0;
@@ -577,14 +588,36 @@ static void test_save_load(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_chain), T(test_wrap), T(test_full_ring), T(test_index_jump), T(test_index_back),
-		T(test_head_out_of_range), T(test_next_out_of_range), T(test_loop), T(test_self_loop_of_nothing),
-		T(test_longest_chain), T(test_zero_length), T(test_buffer_beyond_memory), T(test_writable_first),
-		T(test_more_than_4_gib), T(test_indirect), T(test_indirect_empty), T(test_indirect_odd),
-		T(test_indirect_next), T(test_indirect_nowhere), T(test_indirect_not_negotiated),
-		T(test_indirect_in_indirect), T(test_indirect_to_itself), T(test_indirect_next_beyond),
-		T(test_indirect_loop), T(test_bad_rings), T(test_no_interrupt_flag), T(test_used_event),
-		T(test_notify_flag), T(test_avail_event), T(test_save_load),
+		T(test_chain),
+		T(test_wrap),
+		T(test_full_ring),
+		T(test_index_jump),
+		T(test_index_back),
+		T(test_head_out_of_range),
+		T(test_next_out_of_range),
+		T(test_loop),
+		T(test_self_loop_of_nothing),
+		T(test_longest_chain),
+		T(test_zero_length),
+		T(test_buffer_beyond_memory),
+		T(test_writable_first),
+		T(test_more_than_4_gib),
+		T(test_indirect),
+		T(test_indirect_empty),
+		T(test_indirect_odd),
+		T(test_indirect_next),
+		T(test_indirect_nowhere),
+		T(test_indirect_not_negotiated),
+		T(test_indirect_in_indirect),
+		T(test_indirect_to_itself),
+		T(test_indirect_next_beyond),
+		T(test_indirect_loop),
+		T(test_bad_rings),
+		T(test_no_interrupt_flag),
+		T(test_used_event),
+		T(test_notify_flag),
+		T(test_avail_event),
+		T(test_save_load),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
