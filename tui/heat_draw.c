@@ -242,7 +242,7 @@ void heat_draw(struct heat_panel *hp)
 {
 	if (!hp->have_sample && !hp->frozen) {
 		view_text(&hp->p, 0, 0, hp->p.rect.w, ROLE_DIM, "%s",
-			ui_vm_conn(hp->p.vm) ? "waiting for the first sample" : "not running");
+			view_absent(&hp->p));
 		return;
 	}
 	grid(hp);

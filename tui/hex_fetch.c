@@ -138,9 +138,10 @@ void hex_read(struct hex_panel *hp)
 		if (rc < 0)
 			hp->missing--;
 	}
-	if (rc < 0)
-		snprintf(hp->problem, sizeof(hp->problem), "cannot read: %s",
-			rc == -ENOTCONN ? "the VM is not running" : strerror(-rc));
+	if (rc == -ENOTCONN)
+		snprintf(hp->problem, sizeof(hp->problem), "%s", view_absent(&hp->p));
+	else if (rc < 0)
+		snprintf(hp->problem, sizeof(hp->problem), "cannot read: %s", strerror(-rc));
 	if (--hp->missing == 0)
 		finish(hp);
 }

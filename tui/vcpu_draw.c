@@ -79,7 +79,8 @@ static void header(struct pen *pen)
 	bool brief = pen->w < 40;
 	char rate[16];
 
-	x += ui_draw(p, y, x, state_role(c->state), "%s %s", state_mark(c->state), vcpu_state_name(c->state));
+	x += ui_draw(p, y, x, state_role(c->state), "%s %-7s", state_mark(c->state),
+		vcpu_state_name(c->state)); /* padded: what follows stays where it is */
 	if (c->has_regs) {
 		x += view_text(p, y, x + 1, end - x - 1, ROLE_BOLD, "%s", decode_mode_name(mode, brief)) + 1;
 		x += view_text(p, y, x + 1, end - x - 1, ROLE_DIM, brief ? "r%d" : "ring %d",
@@ -351,7 +352,7 @@ void vcpu_draw(struct vcpu_panel *v)
 
 	if (!v->have_sample) {
 		view_text(&v->p, 0, 0, pen.w, ROLE_DIM, "%s",
-			ui_vm_conn(v->p.vm) ? "waiting for the first sample" : "not running");
+			view_absent(&v->p));
 		return;
 	}
 	if (v->scroll > v->lines - v->p.rect.h)

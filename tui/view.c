@@ -197,6 +197,11 @@ const struct vmc_map_entry *view_map_find(const struct view_map *map, uint64_t g
 	return hole;
 }
 
+uint64_t view_map_end(const struct vmc_map_entry *e)
+{
+	return e->start + e->size < e->start ? UINT64_MAX : e->start + e->size;
+}
+
 uint64_t view_map_top(const struct view_map *map)
 {
 	uint64_t top = 0;
@@ -204,8 +209,8 @@ uint64_t view_map_top(const struct view_map *map)
 	for (uint32_t i = 0; i < map->n; i++) {
 		const struct vmc_map_entry *e = &map->e[i];
 
-		if (e->slot >= 0 && e->start + e->size > top)
-			top = e->start + e->size;
+		if (e->slot >= 0 && view_map_end(e) > top)
+			top = view_map_end(e);
 	}
 	return top;
 }
@@ -279,6 +284,16 @@ void view_hex(struct panel *p, int y, int x, int digits, uint64_t v, enum ui_rol
 		zeros = 0;
 	ui_draw(p, y, x, ROLE_DIM, "%.*s", zeros, text);
 	ui_draw(p, y, x + zeros, role, "%s", text + zeros);
+}
+
+const char *view_absent(const struct panel *p)
+{
+	static char text[VMC_NAME_SIZE + 32]; /* of the screen thread */
+
+	if (ui_vm_conn(p->vm))
+		return "waiting for the first sample";
+	snprintf(text, sizeof(text), "%s is not running", ui_vm_name(p->vm));
+	return text;
 }
 
 void view_keys(struct panel *p, int y, int x, int w, ...)

@@ -35,6 +35,8 @@ bool view_map_take(struct view_map *map, const struct vmc_sample *s); /* true: i
 void view_map_free(struct view_map *map);
 /** view_map_find() - the entry (no ports, holes last) that holds @gpa; NULL. */
 const struct vmc_map_entry *view_map_find(const struct view_map *map, uint64_t gpa);
+/** view_map_end() - one past an entry's last byte; a VM that tells nonsense gets the last address. */
+uint64_t view_map_end(const struct vmc_map_entry *e);
 /** view_map_top() - one past the last byte of memory. */
 uint64_t view_map_top(const struct view_map *map);
 /** view_map_is_port() - its addresses are ports: "pio", and what of the irqchip is at ports. */
@@ -48,6 +50,8 @@ int view_text(struct panel *p, int y, int x, int w, enum ui_role role, const cha
 	__attribute__((format(printf, 6, 7)));
 /** view_hex() - a number in @digits hex digits, its leading zeros dim unless @role is ROLE_CHANGED. */
 void view_hex(struct panel *p, int y, int x, int digits, uint64_t v, enum ui_role role);
+/** view_absent() - why there is nothing to show yet: "pager is not running"; valid until the next call. */
+const char *view_absent(const struct panel *p);
 /** view_keys() - hints in one row: "Enter", "hex", "h", "heat", NULL; whole pairs only. */
 void view_keys(struct panel *p, int y, int x, int w, ...) __attribute__((sentinel));
 /** view_age() - "just now", "2.3 s", "4 min". */

@@ -219,7 +219,7 @@ static void devices_draw(struct panel *p)
 	if (!dp->dev) {
 		if (!dp->problem[0])
 			view_text(p, row(&pen), 0, pen.w, ROLE_DIM, "%s",
-				ui_vm_conn(p->vm) ? "asking the VM" : "not running");
+				ui_vm_conn(p->vm) ? "asking the VM" : view_absent(p));
 		return;
 	}
 	for (size_t i = 0; i < dp->n; i++) {

@@ -287,10 +287,17 @@ static void heat_panel_draw(struct panel *p)
 static void heat_title(struct panel *p, char *out, size_t size)
 {
 	struct heat_panel *hp = (struct heat_panel *)p;
-	char cell[16];
+	char cell[16], rate[16], more[32] = "";
 
 	decode_size(heat_cell_bytes(&hp->m), cell, sizeof(cell));
-	snprintf(out, size, "heat · %s a cell%s", cell, hp->frozen ? " · frozen" : hp->follow ? " · follows" : "");
+	decode_size((uint64_t)hp->m.bytes_s, rate, sizeof(rate));
+	if (hp->frozen)
+		snprintf(more, sizeof(more), " · frozen");
+	else if (hp->vm_state == VMC_PAUSED)
+		snprintf(more, sizeof(more), " · paused");
+	else if (hp->at.status < 2 && !hp->at.side && hp->have_sample) /* else the panel has room for it */
+		snprintf(more, sizeof(more), " · %s/s", rate);
+	snprintf(out, size, "heat · %s a cell%s", cell, more);
 }
 
 static enum panel_result heat_key(struct panel *p, int key)

@@ -141,8 +141,8 @@ static uint64_t scale_end(const struct memmap_panel *mp)
 	for (uint32_t i = 0; i < mp->map.n; i++) {
 		const struct vmc_map_entry *e = &mp->map.e[i];
 
-		if (!view_map_is_port(e) && e->start + e->size > end)
-			end = e->start + e->size;
+		if (!view_map_is_port(e) && view_map_end(e) > end)
+			end = view_map_end(e);
 	}
 	return end;
 }
@@ -157,8 +157,8 @@ static const char *strip_glyph(const struct memmap_panel *mp, enum ui_role role)
 /* Columns [*from, *to) of a strip of @w for an entry; one at least. */
 static void strip_span(const struct vmc_map_entry *e, uint64_t end, int w, int *from, int *to)
 {
-	*from = (int)((double)e->start / (double)end * w);
-	*to = (int)((double)(e->start + e->size) / (double)end * w + 0.5);
+	*from = (int)((double)e->start / (double)end * w); /* start < end: see scale_end() */
+	*to = (int)((double)view_map_end(e) / (double)end * w + 0.5);
 	if (*from > w - 1)
 		*from = w - 1;
 	if (*to <= *from)
@@ -220,10 +220,10 @@ struct columns {
 
 static struct columns columns_for(const struct memmap_panel *mp)
 {
-	struct columns c = { .digits = scale_end(mp) >> 32 ? 10 : 8, .size = 8 };
 	int w = mp->p.rect.w, left;
+	struct columns c = { .digits = (scale_end(mp) - 1) >> 32 ? 10 : 8, .size = w >= 32 ? 8 : 0 };
 
-	left = w - 2 - c.digits - 1 - c.size - 1;
+	left = w - 2 - c.digits - 1 - (c.size ? c.size + 1 : 0);
 	if (w >= 50)
 		c.use = 12;
 	if (w >= 70)
@@ -280,9 +280,13 @@ static void draw_row(struct memmap_panel *mp, const struct columns *c, int y, ui
 		snprintf(text, sizeof(text), "%" PRIu64, e->size);
 	else
 		decode_size(e->size, text, sizeof(text));
-	ui_draw(&mp->p, y, x, role, "%*s", c->size, text);
-	x += c->size + 1;
-	if (e->name[0] && strcmp(e->name, e->kind))
+	if (c->size) {
+		ui_draw(&mp->p, y, x, role, "%*s", c->size, text);
+		x += c->size + 1;
+	}
+	if (!c->size)
+		view_text(&mp->p, y, x, c->name, role, "%s", view_map_name(e));
+	else if (e->name[0] && strcmp(e->name, e->kind))
 		view_text(&mp->p, y, x, c->name, role, "%s %s", e->kind, e->name);
 	else
 		view_text(&mp->p, y, x, c->name, role, "%s", e->kind);
@@ -328,7 +332,7 @@ static void memmap_draw(struct panel *p)
 
 	if (!mp->have_map) {
 		view_text(p, 0, 0, p->rect.w, ROLE_DIM, "%s",
-			ui_vm_conn(p->vm) ? "waiting for the first sample" : "not running");
+			view_absent(p));
 		return;
 	}
 	if (p->rect.h >= 6)

@@ -277,6 +277,10 @@ static void memmap_can_show_a_region(void **state)
 	fake_free(f);
 }
 
+static const struct vmc_map_entry nonsense = {
+	.kind = "ram", .start = UINT64_MAX - 4095, .size = UINT64_MAX, .slot = 0, .resident = -5,
+};
+
 static void any_size_and_any_sample(void **state)
 {
 	struct fake *f = fake_new(&panel_heat, 4, 16);
@@ -288,6 +292,14 @@ static void any_size_and_any_sample(void **state)
 			fake_sample(f, answer(f, VMC_RUNNING, SEC + (uint64_t)(h * 1000 + w) * 1000, everything));
 			fake_keys(f, "+w-f");
 		}
+	s = answer(f, VMC_RUNNING, 89 * SEC, everything);
+	s->map = &nonsense;
+	s->nmap = 1;
+	fake_sample(f, s);
+	fake_resize(f, 20, 78);
+	fake_key(f, KEY_END);
+	fake_keys(f, "0+++--w0f");
+	fake_key(f, KEY_HOME);
 	s = answer(f, VMC_RUNNING, 90 * SEC, everything); /* not what was asked for */
 	heat.start = UINT64_MAX - 4095;
 	fake_sample(f, s);

@@ -343,7 +343,7 @@ static void a_vm_that_is_gone(void **state)
 	fake_connected(f, false);
 	fake_tick(f, 5000);
 	fake_draw(f);
-	assert_true(fake_shows(f, "the VM is not running"));
+	assert_true(fake_shows(f, "pager is not running"));
 	fake_connected(f, true);
 	fake_tick(f, 6000);
 	fake_reply(f, -EIO, "no such thing");

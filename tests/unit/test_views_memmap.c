@@ -144,9 +144,9 @@ static void small_and_large(void **state)
 	struct fake *f = fake_new(&panel_memmap, 3, 22);
 
 	fake_sample(f, pc(SEC));
-	assert_true(fake_shows(f, "0000000000    3 GiB"));
+	assert_true(fake_shows(f, "0000000000 ram0"));
 	fake_keys(f, "jjjj");
-	assert_true(fake_shows(f, "0100000000    1 GiB"));
+	assert_true(fake_shows(f, "0100000000 ram1"));
 	fake_resize(f, 48, 198);
 	assert_true(fake_shows(f, "slot 0 log"));
 	for (int h = 1; h < 40; h += 3)
@@ -158,12 +158,34 @@ static void small_and_large(void **state)
 	fake_free(f);
 }
 
+static void nonsense_does_no_harm(void **state)
+{
+	struct fake *f = fake_new(&panel_memmap, 18, 78);
+	struct vmc_sample *s = pc(SEC);
+
+	map[0].start = UINT64_MAX - 10;
+	map[0].size = UINT64_MAX;
+	map[0].resident = INT64_MAX;
+	map[1].size = 0;
+	map[2].start = UINT64_MAX;
+	memset(map[3].name, 'x', sizeof(map[3].name) - 1);
+	fake_sample(f, s);
+	for (int i = 0; i < 9; i++)
+		fake_keys(f, "ij");
+	s = pc(SEC - 1); /* time goes back */
+	s->nmap = 1;
+	fake_sample(f, s);
+	assert_true(fake_shows(f, "ram ram0"));
+	fake_free(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_map_is_listed), cmocka_unit_test(ports_on_demand),
 		cmocka_unit_test(accesses_have_a_rate), cmocka_unit_test(selection_leads_on),
 		cmocka_unit_test(filter_by_name), cmocka_unit_test(small_and_large),
+		cmocka_unit_test(nonsense_does_no_harm),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
