@@ -128,22 +128,19 @@ for m in 1:sweep 2:random 3:hot 5:ball 6:waves 4:banner; do
 done
 writes() { frame pager | grep -aqE "wrote +[1-9]"; }
 check "it writes pages" wait_for 10 writes
-heat() { qmp pager x-heat '{"start":"0x0","size":"0x4000000","cells":2048}' >/dev/null; }
 dirty() { # two x-heat on one connection: the pages written in between
 	{ printf '%s\n' '{"execute":"qmp_capabilities"}' '{"execute":"x-heat","arguments":{"start":"0x0","size":"0x4000000","cells":2048}}'
 		sleep 1; printf '%s\n' '{"execute":"x-heat","arguments":{"start":"0x0","size":"0x4000000","cells":2048}}'; sleep 0.3; } |
 		timeout 5 socat -t 1 - "UNIX-CONNECT:$XDG_RUNTIME_DIR/vitrine/pager/control" |
 		jq -c 'select(.return.data?) | .return.data' | tail -n 1
 }
-lit() { dirty | tr -cd '1-9a-f' | wc -c; }
+lit() { dirty | cut -c 65- | tr -cd '1-9a-f' | wc -c; } # above 2 MiB, where the program itself lies
 check "the heatmap has lit cells" test "$(lit)" -gt 30
 type_in pager 'v'
 check "memory holds what was written" shows pager 'verified: [1-9][0-9]* fine, [0-9]+ untouched, 0 bad'
 type_in pager 'p'
 check "p pauses" shows pager 'paused'
-sleep 1.2
-cells=$(lit)
-check "and the heat stops (but for the program's own pages: $cells cells)" test "$cells" -lt 8
+check "and the heat stops" test "$(lit)" -eq 0
 type_in pager 'p]<'
 check "] and < change the cells" shows pager 'cells +32 a row, 16 pages each'
 qmp pager x-console-resize '{"cols":40,"rows":10}' >/dev/null
@@ -181,4 +178,5 @@ check "smp boots with 4 vCPUs" boot smp4 smp --memory 16M --vcpus 4
 check "all four work" shows smp4 'vCPU3 .* [1-9][0-9]* primes' 30
 qmp smp4 quit >/dev/null
 
+for fd in "${in[@]}"; do exec {fd}>&-; done # the socats end
 finish
