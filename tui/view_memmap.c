@@ -320,7 +320,7 @@ static void details(struct memmap_panel *mp, int y)
 	}
 	entry_flags(e, text, sizeof(text));
 	view_text(&mp->p, y, x, w - x, ROLE_DIM, "%s", text);
-	view_keys(&mp->p, y + 1, 0, w, "Enter", "hex", "h", "heatmap", "i", mp->ports ? "no ports" : "ports", "/", "filter",
+	view_keys(&mp->p, y + 1, 0, w, "Enter", "hex", "h", "heatmap", "a", mp->ports ? "no ports" : "ports", "/", "filter",
 		NULL);
 }
 
@@ -502,7 +502,7 @@ static const struct ui_cmd cmd_heat = {
 	.exec = heat_exec,
 };
 static const struct ui_cmd cmd_ports = {
-	.name = "memmap-ports", .keys = "i", .help = "List the I/O ports too.", .flags = CMD_UI, .exec = ports_exec,
+	.name = "memmap-ports", .keys = "a", .help = "List the I/O ports too.", .flags = CMD_UI, .exec = ports_exec,
 };
 static const struct ui_cmd *const memmap_cmds[] = { &cmd_hex, &cmd_heat, &cmd_ports, NULL };
 

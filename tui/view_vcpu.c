@@ -239,13 +239,13 @@ static int code_exec(struct ui_cmd_call *call)
 }
 
 static const struct ui_cmd cmd_next = {
-	.name = "vcpu-next", .help = "Show the next vCPU.", .keys = "n >", .flags = CMD_UI, .exec = next_exec,
+	.name = "vcpu-next", .help = "Show the next vCPU.", .keys = ">", .flags = CMD_UI, .exec = next_exec,
 };
 static const struct ui_cmd cmd_prev = {
-	.name = "vcpu-previous", .help = "Show the vCPU before.", .keys = "N <", .flags = CMD_UI, .exec = prev_exec,
+	.name = "vcpu-previous", .help = "Show the vCPU before.", .keys = "<", .flags = CMD_UI, .exec = prev_exec,
 };
 static const struct ui_cmd cmd_step = {
-	.name = "vcpu-step", .help = "Let the vCPU shown run one instruction; the VM must be paused.", .keys = "x",
+	.name = "vcpu-step", .help = "Let the vCPU shown run one instruction; the VM must be paused.", .keys = ".",
 	.flags = CMD_UI, .exec = step_exec,
 };
 static const struct ui_cmd cmd_code = {

@@ -63,12 +63,12 @@ static void ports_on_demand(void **state)
 	struct fake *f = fake_new(&panel_memmap, 18, 78);
 
 	fake_sample(f, pc(SEC));
-	fake_keys(f, "i");
+	fake_keys(f, "a");
 	assert_true(fake_shows(f, "03f8"));
 	assert_true(fake_shows(f, "pio 8250"));
 	assert_true(fake_shows(f, "irqchip pic"));
 	assert_true(fake_find(f, "pio 8250", NULL) > fake_find(f, "rom bios", NULL));
-	fake_keys(f, "i");
+	fake_keys(f, "a");
 	assert_true(fake_find(f, "8250", NULL) < 0);
 	fake_free(f);
 }
@@ -113,7 +113,7 @@ static void selection_leads_on(void **state)
 	assert_string_equal(fake_opened(f), "heat");
 	fake_click(f, fake_find(f, "ram ram1", NULL), 12);
 	assert_int_equal(fake_role_of(f, "ram ram1"), ROLE_SELECTED);
-	fake_keys(f, "i");
+	fake_keys(f, "a");
 	fake_key(f, KEY_END);
 	fake_key(f, UI_KEY_ENTER);
 	assert_non_null(strstr(fake_said(f), "ports have no memory"));
@@ -171,7 +171,7 @@ static void nonsense_does_no_harm(void **state)
 	memset(map[3].name, 'x', sizeof(map[3].name) - 1);
 	fake_sample(f, s);
 	for (int i = 0; i < 9; i++)
-		fake_keys(f, "ij");
+		fake_keys(f, "aj");
 	s = pc(SEC - 1); /* time goes back */
 	s->nmap = 1;
 	fake_sample(f, s);

@@ -124,11 +124,11 @@ static void stepping(void **state)
 	struct vmc_sample *s;
 
 	fake_sample(f, kernel_sample(VMC_RUNNING, SEC));
-	fake_keys(f, "x");
+	fake_keys(f, ".");
 	assert_int_equal(fake_pending(f), 0);
 	assert_non_null(strstr(fake_said(f), "pause it first"));
 	fake_sample(f, kernel_sample(VMC_PAUSED, SEC * 2));
-	fake_keys(f, "x");
+	fake_keys(f, ".");
 	assert_string_equal(fake_command(f), "x-step");
 	assert_string_equal(fake_command_args(f), "{\"cpu\": 0}");
 	fake_reply(f, 0, "{}");
@@ -142,7 +142,7 @@ static void stepping(void **state)
 		fake_sample(f, s);
 	}
 	assert_int_equal(fake_role_of(f, "0000000000101f3f"), ROLE_CHANGED);
-	fake_keys(f, "x");
+	fake_keys(f, ".");
 	fake_reply(f, -EIO, "no single-stepping here");
 	assert_non_null(strstr(fake_said(f), "no single-stepping here"));
 	fake_free(f);
@@ -160,14 +160,14 @@ static void several_vcpus(void **state)
 	fake_sample(f, s);
 	assert_true(fake_shows(f, "0 ●   0%"));
 	assert_true(fake_shows(f, "2 ○"));
-	fake_keys(f, "n");
+	fake_keys(f, ">");
 	assert_true(fake_shows(f, "○ halted"));
 	assert_true(fake_shows(f, "5555"));
 	fake_keys(f, ">");
 	assert_true(fake_shows(f, "waits for SIPI"));
 	fake_keys(f, ">");
 	assert_true(fake_shows(f, "● running"));
-	fake_keys(f, "N");
+	fake_keys(f, "<");
 	assert_true(fake_shows(f, "waits for SIPI"));
 	fake_sample(f, kernel_sample(VMC_RUNNING, SEC * 2)); /* another VM state with one vCPU only */
 	assert_true(fake_shows(f, "● running"));
