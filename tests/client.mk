@@ -12,4 +12,4 @@ tests_unit_test_client_paths_SOURCES = tests/unit/test_client_paths.c
 tests_unit_test_client_paths_CFLAGS = $(AM_CFLAGS) $(UNIT_CFLAGS)
 tests_unit_test_client_paths_LDADD = $(client_test_LIBS)
 endif
-EXTRA_DIST += tests/kvm/protocol.sh
+EXTRA_DIST += tests/kvm/protocol.sh tests/tui/cli.sh

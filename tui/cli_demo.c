@@ -103,8 +103,8 @@ static int finish(struct starting *s, uint64_t end_ms)
 	return cli_fail(CLI_NO_KVM, "`vitrine check` says what is missing and how to fix it");
 }
 
-/* All at once, then wait: on a slow host three take no longer than one. */
-static int start_all(void)
+/* All at once, then wait: on a slow host three take no longer than one. @up: how many run. */
+static int start_all(size_t *up)
 {
 	struct starting s[NGUESTS];
 	struct vmc_list_entry *list = NULL;
@@ -120,11 +120,15 @@ static int start_all(void)
 		demo_name(i, s[i].name, sizeof(s[i].name));
 		status = is_running(list, n, s[i].name) ? CLI_OK : begin(&s[i], guests[i]);
 		worst = status > worst ? status : worst;
+		*up += status == CLI_OK && s[i].fd < 0;
 	}
 	free(list);
 	for (i = 0; i < NGUESTS; i++) {
-		status = s[i].fd >= 0 ? finish(&s[i], end) : CLI_OK;
+		if (s[i].fd < 0)
+			continue;
+		status = finish(&s[i], end);
 		worst = status > worst ? status : worst;
+		*up += status == CLI_OK;
 	}
 	return worst;
 }
@@ -151,6 +155,7 @@ int cli_demo(int argc, char **argv)
 {
 	enum { STOP, DETACH };
 	struct cli_call call;
+	size_t up = 0;
 	int status;
 
 	if (!cli_parse("demo", argc, argv, &call, &status))
@@ -159,8 +164,8 @@ int cli_demo(int argc, char **argv)
 		return stop_all();
 	if (!call.value[DETACH] && (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)))
 		return cli_fail(CLI_USAGE, "demo needs a terminal; --detach starts the VMs without one");
-	status = start_all();
-	if (status != CLI_OK || call.value[DETACH])
+	status = start_all(&up);
+	if (up == 0 || call.value[DETACH])
 		return status;
 	if (!cli_workstation)
 		return cli_fail(CLI_FAILED, "this vitrine was built without its workstation");
