@@ -40,6 +40,7 @@ GUEST(x87);
 GUEST(triple);
 GUEST(rom);
 GUEST(halt);
+GUEST(hypercall);
 GUEST(steps);
 GUEST(tsc);
 extern const uint8_t guest_pit_irq[], guest_lapic_irq[], guest_irqs_20[], guest_irqs_21[],

@@ -258,6 +258,19 @@ guest halt
 	jmp	1b
 guest_halt_end:
 
+/* asks KVM to map a page (hypercall 12), keeps the answer at DATA, then port 0x500 */
+guest hypercall
+	mov	$12, %eax
+	mov	$0x30000, %ebx
+	mov	$1, %ecx
+	mov	$0, %edx
+	vmcall
+	mov	%rax, DATA
+	mov	$0x500, %dx
+	out	%al, %dx
+	hlt
+guest_hypercall_end:
+
 /* one instruction after another, for single steps */
 guest steps
 	mov	$1, %eax

@@ -201,6 +201,31 @@ static void debug_and_errors(void)
 	vmc_vm_free(vm);
 }
 
+static void hypercalls(void)
+{
+	struct vmc_vm *vm = boot(guest_hypercall, guest_hypercall_end);
+	struct kicker k = { cpu, 500000 };
+	struct vmc_exit ex;
+	pthread_t thread;
+	int rc;
+
+	/* A software KVM goes round and round at a hypercall of kernel mode: the kick ends that. */
+	pthread_create(&thread, NULL, kick_later, &k);
+	rc = vmc_vcpu_run(cpu, &ex);
+	if (rc == -EINTR) {
+		tap_skip("this KVM takes no hypercalls in kernel mode, or was too slow", "a hypercall");
+	} else if (rc == 0 && ex.reason == VMC_EXIT_HYPERCALL) {
+		tap_ok(ex.hypercall.nr == 12 && ex.hypercall.args[0] == 0x30000 && ex.hypercall.args[1] == 1 &&
+			vmc_vcpu_run(cpu, &ex) == 0 && ex.reason == VMC_EXIT_IO_OUT &&
+			guest_u64(vm, DATA) == (uint64_t)-1000, "a hypercall comes up, and is answered with ENOSYS");
+	} else {
+		tap_ok(rc == 0 && ex.reason == VMC_EXIT_IO_OUT && (int64_t)guest_u64(vm, DATA) < 0,
+			"a hypercall that KVM does not hand up fails in the guest");
+	}
+	pthread_join(thread, NULL);
+	vmc_vm_free(vm);
+}
+
 /* A snapshot between a port read's exit and its answer must not lose the answer. */
 static void snapshot_in_between(void)
 {
@@ -234,6 +259,7 @@ int main(void)
 	buses();
 	kicks();
 	debug_and_errors();
+	hypercalls();
 	snapshot_in_between();
 	return tap_done();
 }

@@ -221,7 +221,7 @@ void vcpu_drain_kicks(void);
 int vcpu_set_run_mask(struct vmc_vcpu *vcpu, const sigset_t *mask);
 
 /* exit.c */
-/** vcpu_run_once() - KVM_RUN and what follows. Return: 0, -EINTR, or what KVM said. */
+/** vcpu_enter() - one KVM_RUN. Return: 0, -EINTR, or what KVM said. */
 int vcpu_enter(struct vmc_vcpu *vcpu);
 /** vcpu_handle_exit() - managed mode: act on the exit. */
 void vcpu_handle_exit(struct vmc_vcpu *vcpu, int rc);
@@ -238,7 +238,8 @@ char *crash_text(struct vmc_vcpu *vcpu, int rc);
 void crash_line(struct vmc_vcpu *vcpu, int rc, char *out, size_t size);
 
 /* run.c */
-/** run_post() - queue an event; closing ones shut the gate. */
+#define VCPU_SELF UINT32_MAX
+/** run_post() - queue an event; closing ones shut the gate. @vcpu: VCPU_SELF for the calling thread's. */
 void run_post(struct vmc_vm *vm, enum vmc_event_type type, uint32_t vcpu, int64_t code);
 void run_set_state(struct vmc_vm *vm, enum vmc_state state);
 bool run_is_still(const struct vmc_vm *vm);

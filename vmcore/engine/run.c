@@ -60,12 +60,25 @@ static void kick_all(struct vmc_vm *vm)
 	}
 }
 
+/* The vCPU whose exit the calling thread serves, 0 when it is no vCPU's. Run lock held. */
+static uint32_t calling_vcpu(const struct vmc_vm *vm)
+{
+	pid_t me = gettid();
+
+	for (uint32_t i = 0; i < VMC_MAX_VCPUS; i++)
+		if (vm->vcpus[i] && vm->vcpus[i]->tid == me)
+			return i;
+	return 0;
+}
+
 void run_post(struct vmc_vm *vm, enum vmc_event_type type, uint32_t vcpu, int64_t code)
 {
 	uint64_t one = 1;
 	bool known = false;
 
 	pthread_mutex_lock(&vm->run_lock);
+	if (vcpu == VCPU_SELF)
+		vcpu = calling_vcpu(vm);
 	/* One of a kind at a time: a guest that asks a thousand times gets one answer. */
 	for (size_t i = 0; i < vm->nevents; i++)
 		known |= vm->events[i].type == type;
@@ -83,14 +96,8 @@ void run_post(struct vmc_vm *vm, enum vmc_event_type type, uint32_t vcpu, int64_
 
 void vmc_vm_request(struct vmc_vm *vm, enum vmc_event_type type, int64_t code)
 {
-	uint32_t who = 0;
-
-	if (type != VMC_EVENT_SHUTDOWN && type != VMC_EVENT_RESET && type != VMC_EVENT_PANIC)
-		return;
-	for (uint32_t i = 0; i < VMC_MAX_VCPUS; i++)
-		if (vm->vcpus[i] && vm->vcpus[i]->tid == gettid())
-			who = i;
-	run_post(vm, type, who, code);
+	if (type == VMC_EVENT_SHUTDOWN || type == VMC_EVENT_RESET || type == VMC_EVENT_PANIC)
+		run_post(vm, type, VCPU_SELF, code);
 }
 
 int vmc_vm_event_fd(const struct vmc_vm *vm)

@@ -93,6 +93,16 @@ static int open_files(struct vmc_vm *vm)
 	return 0;
 }
 
+/* KVM hands up one hypercall only (mapping of guest pages), and only where somebody may want to see it. */
+static void enable_hypercalls(struct vmc_vm *vm)
+{
+	struct kvm_enable_cap cap = { .cap = KVM_CAP_EXIT_HYPERCALL,
+		.args = { (uint64_t)kvm_cap(vm->fd, KVM_CAP_EXIT_HYPERCALL) } };
+
+	if (!vm->cfg.managed && cap.args[0])
+		(void)kvm_call(vm->fd, KVM_ENABLE_CAP, &cap);
+}
+
 static int create_vm(struct vmc_vm *vm)
 {
 	uint64_t identity = IDENTITY_MAP;
@@ -108,6 +118,7 @@ static int create_vm(struct vmc_vm *vm)
 	vm->max_slots = rc > 0 && (unsigned)rc < MAX_SLOTS ? (uint32_t)rc : MAX_SLOTS;
 	rc = kvm_cap(vm->fd, KVM_CAP_XSAVE2);
 	vm->xsave_size = rc > (int)sizeof(struct kvm_xsave) ? (size_t)rc : sizeof(struct kvm_xsave);
+	enable_hypercalls(vm);
 	if (vm->cfg.no_irqchip)
 		return 0;
 	return irq_init(vm);

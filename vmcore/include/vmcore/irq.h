@@ -19,6 +19,7 @@ VMC_API int vmc_irq_edge(struct vmc_vm *vm, uint32_t gsi);
  * vmc_irqfd_add() - a write to @fd (eventfd) interrupts @gsi without a call of ours.
  * @resample_fd: -1 for edge; else a level line: KVM lowers it at EOI and signals this eventfd, upon
  * which a device that still wants attention signals @fd again.
+ * Both stay the caller's; close them after vmc_irqfd_remove() only.
  */
 VMC_API int vmc_irqfd_add(struct vmc_vm *vm, int fd, uint32_t gsi, int resample_fd);
 VMC_API int vmc_irqfd_remove(struct vmc_vm *vm, int fd, uint32_t gsi);

@@ -113,7 +113,8 @@ VMC_API int vmc_vm_start(struct vmc_vm *vm);
 VMC_API int vmc_vm_pause(struct vmc_vm *vm);
 /** vmc_vm_resume() - paused -> running; running already: 0. Owner. -EINVAL otherwise. */
 VMC_API int vmc_vm_resume(struct vmc_vm *vm);
-/** vmc_vm_stop() - any state -> stopped; vCPU threads have ended on return. Idempotent. Owner. */
+/** vmc_vm_stop() - any state -> stopped; vCPU threads have ended on return. Idempotent. Owner, without
+ * the device lock, as for every call that waits for vCPUs (stop, reset, event, free). */
 VMC_API int vmc_vm_stop(struct vmc_vm *vm);
 /**
  * vmc_vm_reset() - back to power-on: vCPUs, irqchip, PIT and every device (vmc_device_ops.reset);
