@@ -60,7 +60,7 @@ const struct ui_cmd command_table[] = {
 	/* views */
 	ROW("view", "NAME", "Show a view of the selected VM.",
 		"1=vms 2=console 3=vcpu 4=memmap 5=heat 6=hex 7=snapshots 8=log 9=serial", CMD_UI, cmd_view, complete_view)
-	ROW("goto", "ADDRESS", "Show guest memory at a physical address in the hex view.",
+	ROW("goto", "[ADDRESS]", "Show guest memory at a physical address in the hex view.",
 		"g", VM, cmd_goto, NULL)
 	ROW("scroll", "", "Look back in the console: PgUp, PgDn, arrows; Enter returns to typing.",
 		NULL, CMD_UI, cmd_scroll, NULL)
@@ -119,7 +119,7 @@ const struct ui_cmd command_table[] = {
 	ROW("suspend", "", "Back to the shell for a while; fg returns.",
 		"C-z", CMD_UI, cmd_suspend, NULL)
 	ROW("detach", "", "Leave the workstation; VMs go on.",
-		"C-c", CMD_UI, cmd_detach, NULL)
+		"M-d", CMD_UI, cmd_detach, NULL)
 	ROW("quit", "", "Back out of what is open, then leave; VMs go on.",
 		"q", CMD_UI, cmd_quit, NULL)
 	/* of the command line alone */

@@ -67,7 +67,7 @@ static void draw_row(struct vms_panel *v, int y, const struct ui_vm *vm, bool se
 	struct panel *p = &v->p;
 	enum ui_role base = selected ? ROLE_SELECTED : ROLE_DEFAULT;
 	int w = p->rect.w, right = w;
-	char text[64], mark[8] = "";
+	char text[64];
 	bool live = vm_is_live(vm);
 
 	if (selected)
@@ -91,7 +91,6 @@ static void draw_row(struct vms_panel *v, int y, const struct ui_vm *vm, bool se
 		right -= 6;
 		ui_draw(p, y, right, selected ? base : ROLE_DIM, "%5s", text);
 	}
-	(void)mark;
 	snprintf(text, sizeof(text), "%s", vm->name);
 	if (right > 3 && (int)strlen(text) > right - 3)
 		snprintf(text + (right - 4), sizeof(text) - (size_t)(right - 4), "%s", ui_ascii(p->ui) ? "~" : "\u2026");
@@ -128,7 +127,8 @@ static void draw_about(struct vms_panel *v, int from)
 	ui_draw(p, y, 1, ROLE_LABEL, " %s ", vm->name);
 	ui_draw(p, y + 1, 0, vm_state_role(vm), "%s", vm_state_text(vm));
 	if (!vm_is_live(vm)) {
-		ui_draw(p, y + 2, 0, ROLE_DIM, "%.*s", p->rect.w, vm->why);
+		for (i = 0; i < 4 && (int)strlen(vm->why) > i * p->rect.w; i++)
+			ui_draw(p, y + 2 + i, 0, ROLE_DIM, "%.*s", p->rect.w, vm->why + i * p->rect.w);
 		return;
 	}
 	amount(text, sizeof(text), vm->info.ram_bytes);

@@ -109,6 +109,7 @@ void ui_focus(struct ui *ui, struct node *leaf)
 		ui_mark(p);
 	}
 	t->focus = leaf;
+	leaf->used = ++ui->focus_count;
 	if (t->zoom || !leaf->shown)
 		ui_relayout(ui);
 	p = ui_focused_panel(ui);
@@ -125,32 +126,36 @@ void ui_focus(struct ui *ui, struct node *leaf)
 	ui_schedule(ui);
 }
 
-/* The nearest leaf in a direction, of those that lie beside the focused one. */
+/* How far @b lies from @a in a direction; negative: not there. Beside it counts before elsewhere. */
+static int way_to(const struct ui_rect *a, const struct ui_rect *b, int dy, int dx)
+{
+	int gap, beside;
+
+	gap = dx > 0 ? b->x - (a->x + a->w - 1) : dx < 0 ? a->x - (b->x + b->w - 1) :
+		dy > 0					 ? b->y - (a->y + a->h - 1) :
+							   a->y - (b->y + b->h - 1);
+	if (gap < 0)
+		return -1;
+	beside = dx != 0 ? b->y < a->y + a->h - 1 && b->y + b->h - 1 > a->y :
+			   b->x < a->x + a->w - 1 && b->x + b->w - 1 > a->x;
+	return gap + (beside ? 0 : 1000);
+}
+
+/* The nearest leaf in a direction; of several the one that had the focus last, then the first. */
 bool ui_move_focus(struct ui *ui, int dy, int dx)
 {
 	struct node *root = tab_current(ui)->root, *from = ui_focused(ui), *l, *best = NULL;
-	int gap, side, score, least = 0;
+	int way, least = 0;
 
 	if (from == NULL)
 		return false;
 	for (l = node_next_leaf(root, NULL, true); l != NULL; l = node_next_leaf(root, l, true)) {
-		const struct ui_rect *a = &from->outer, *b = &l->outer;
-
-		if (l == from)
+		way = l != from ? way_to(&from->outer, &l->outer, dy, dx) : -1;
+		if (way < 0)
 			continue;
-		gap = dx > 0 ? b->x - (a->x + a->w - 1) : dx < 0 ? a->x - (b->x + b->w - 1) :
-			dy > 0					 ? b->y - (a->y + a->h - 1) :
-								   a->y - (b->y + b->h - 1);
-		side = dx != 0 ? abs(b->y + b->h / 2 - a->y - a->h / 2) : abs(b->x + b->w / 2 - a->x - a->w / 2);
-		if (gap < 0)
-			continue;
-		if (dx != 0 ? b->y >= a->y + a->h - 1 || b->y + b->h - 1 <= a->y :
-			      b->x >= a->x + a->w - 1 || b->x + b->w - 1 <= a->x)
-			side += 1000; /* not beside: only when nothing else is there */
-		score = gap * 4 + side;
-		if (best == NULL || score < least) {
+		if (best == NULL || way < least || (way == least && l->used > best->used)) {
 			best = l;
-			least = score;
+			least = way;
 		}
 	}
 	if (best != NULL)

@@ -153,6 +153,7 @@ struct node {
 	struct panel *panel;
 	struct ui_rect outer;	/* borders included */
 	bool shown;
+	unsigned used; /* ui->focus_count when it had the focus last */
 };
 struct tab {
 	char name[32], spec[256];
@@ -260,6 +261,7 @@ struct ui {
 	int inotify_fd;
 	bool frame_armed, draw_all, draw_frames, draw_line, layout_stale, want_stale;
 	uint64_t last_frame_ms, frames;
+	unsigned focus_count;
 	bool quit;
 	int exit_code;
 };

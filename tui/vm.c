@@ -172,9 +172,9 @@ static void conn_ready(void *arg)
 static void last_words(struct ui_vm *vm, char *out, size_t size)
 {
 	char path[600], text[1024], *line;
+	int fd, skip, date = 0;
 	ssize_t n;
 	off_t end;
-	int fd;
 
 	out[0] = '\0';
 	if (vmc_path_log(vm->name, path, sizeof(path)) < 0)
@@ -191,7 +191,10 @@ static void last_words(struct ui_vm *vm, char *out, size_t size)
 	while (n > 0 && text[n - 1] == '\n')
 		text[--n] = '\0';
 	line = strrchr(text, '\n');
-	snprintf(out, size, "%.250s", line != NULL ? line + 1 : text);
+	line = line != NULL ? line + 1 : text;
+	if (sscanf(line, "%4d-%2d-%2d %d:%d:%d.%d %n", &skip, &skip, &skip, &skip, &skip, &skip, &skip, &date) == 7)
+		line += date;
+	snprintf(out, size, "%.250s", line);
 }
 
 static void conn_closed(void *arg, const char *why)
@@ -215,9 +218,11 @@ static void conn_closed(void *arg, const char *why)
 	} else {
 		vm->link = VM_LOST;
 		last_words(vm, words, sizeof(words));
-		snprintf(vm->why, sizeof(vm->why), "its process is gone (%.100s)%s%.300s", why,
-			words[0] != '\0' ? "; its last words: " : "", words);
-		ui_warn(ui, "%s: %s", vm->name, vm->why);
+		if (strncmp(why, vm->name, strlen(vm->name)) == 0 && why[strlen(vm->name)] == ':')
+			why += strlen(vm->name) + 2;
+		snprintf(vm->why, sizeof(vm->why), "%.120s without warning%s%.300s", why,
+			words[0] != '\0' ? "; last in its log: " : "", words);
+		ui_warn(ui, "%s is lost: %s", vm->name, vm->why);
 	}
 	vm_marked(vm);
 	ui_relayout(ui);

@@ -103,10 +103,14 @@ struct pending {
 static void command_reply(void *arg, int rc, const char *error, const char *json)
 {
 	struct pending *p = arg;
+	char key[32] = "";
 
 	(void)json;
+	if (strcmp(p->what, "shutdown") == 0) /* the other way out, for machines without a power button */
+		key_hint(p->vm->ui, "force-off", key, sizeof(key));
 	if (rc < 0 && rc != -ECONNRESET)
-		ui_warn(p->vm->ui, "%s: %s: %s", p->vm->name, p->what, error);
+		ui_warn(p->vm->ui, "%s: %s: %s%s%s%s", p->vm->name, p->what, error, key[0] != '\0' ? " (" : "", key,
+			key[0] != '\0' ? " ends it at once)" : "");
 	if (rc == 0)
 		vm_refresh_info(p->vm);
 	free(p);

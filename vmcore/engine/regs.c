@@ -187,7 +187,9 @@ int vmc_vcpu_nmi(struct vmc_vcpu *vcpu)
 
 static int set_debug(struct vmc_vcpu *vcpu, void *arg)
 {
-	struct kvm_guest_debug debug = { .control = arg ? KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP : 0 };
+	/* An interrupt taken during the step would put the trap flag into the frame that the guest returns from. */
+	const uint32_t step = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_BLOCKIRQ;
+	struct kvm_guest_debug debug = { .control = arg ? step : 0 };
 
 	return kvm_call(vcpu->fd, KVM_SET_GUEST_DEBUG, &debug);
 }
