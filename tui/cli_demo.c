@@ -169,7 +169,7 @@ int cli_demo(int argc, char **argv)
 		return status;
 	if (!cli_workstation)
 		return cli_fail(CLI_FAILED, "this vitrine was built without its workstation");
-	status = cli_workstation("demo-shell");
+	status = cli_workstation("demo-pager");
 	puts("The demo's VMs go on: `vitrine demo` attaches again, `vitrine demo --stop` ends them.");
 	return status;
 }
