@@ -15,10 +15,10 @@
 #define MAILBOX 0x7000u
 #define CODE    0x100000u
 
-enum { OP_NONE, OP_IN, OP_OUT, OP_READ, OP_WRITE };
+enum { OP_NONE, OP_IN, OP_OUT, OP_READ, OP_WRITE, OP_FLAP };
 
 struct mailbox {
-	uint32_t op, addr, len, pad, value;
+	uint32_t op, addr, len, pad, value, flaps;
 };
 
 /* Polls MAILBOX.op; does it; writes 0 there. No stack, no interrupts, one page. */
@@ -37,10 +37,18 @@ __asm__(".pushsection .rodata\n"
 	"	cmpl $2, %ebx\n"
 	"	jb 10f\n"
 	"	je 20f\n"
-	"	cmpl $3, %ebx\n"
-	"	je 30f\n"
+	"	cmpl $4, %ebx\n"
+	"	jb 30f\n"
+	"	je 40f\n"
+	/* write value and value ^ 2 to a port in turn, until told to stop */
+	"50:	outl %eax, %dx\n"
+	"	xorl $2, %eax\n"
+	"	incl 0x7014\n"
+	"	cmpl $5, 0x7000\n"
+	"	je 50b\n"
+	"	jmp 1b\n"
 	/* write to memory */
-	"	cmpl $2, %ecx\n"
+	"40:	cmpl $2, %ecx\n"
 	"	jb 41f\n"
 	"	je 42f\n"
 	"	movl %eax, (%edx)\n"
@@ -211,6 +219,19 @@ void dg_out(struct devguest *g, uint16_t port, uint32_t len, uint32_t value)
 void dg_post_out(struct devguest *g, uint16_t port, uint32_t len, uint32_t value)
 {
 	post(g, OP_OUT, port, len, value);
+}
+
+void dg_flap(struct devguest *g, uint16_t port, uint32_t value)
+{
+	post(g, OP_FLAP, port, 4, value);
+}
+
+uint32_t dg_flap_end(struct devguest *g)
+{
+	struct mailbox *box = dg_mem(g, MAILBOX);
+
+	__atomic_store_n(&box->op, OP_NONE, __ATOMIC_RELEASE);
+	return box->flaps;
 }
 
 uint32_t dg_peek(struct devguest *g, uint64_t addr)

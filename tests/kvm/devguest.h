@@ -44,6 +44,11 @@ void dg_poke(struct devguest *g, uint64_t addr, uint32_t value);
  */
 void dg_post_out(struct devguest *g, uint16_t port, uint32_t len, uint32_t value);
 
+/** dg_flap() - have the guest write @value and @value ^ 2 to @port in turn, as fast as it can,
+ * until dg_flap_end(), which returns how often. */
+void dg_flap(struct devguest *g, uint16_t port, uint32_t value);
+uint32_t dg_flap_end(struct devguest *g);
+
 void *dg_mem(struct devguest *g, uint64_t gpa);
 /** dg_turn() - one turn of the main loop, waiting up to 10 ms. dg_until() - turns until @cond, 10 s
  * at most. */

@@ -208,6 +208,41 @@ static void flood(struct devguest *g)
 		"flood: every byte, once, in order");
 }
 
+/* A guest that switches its BAR on and off without end makes each exit a slow one, under the device
+ * lock. The main loop must still get its turns, and a pause must still come through. */
+static void flapping(struct devguest *g)
+{
+	uint64_t worst = 0, start, took;
+	unsigned i;
+	uint32_t flaps;
+	bool paused;
+
+	dg_out(g, 0xcf8, 4, 0x80000804);
+	dg_flap(g, 0xcfc, 4);
+	for (i = 0; i < 60; i++) {
+		dg_turn(g);
+		start = tap_now_us();
+		vmc_device_lock(g->vm);
+		vmc_device_unlock(g->vm);
+		took = tap_now_us() - start;
+		worst = took > worst ? took : worst;
+	}
+	start = tap_now_us();
+	paused = vmc_vm_pause(g->vm) == 0;
+	took = tap_now_us() - start;
+	flaps = dg_flap_end(g);
+	tap_note("%u flaps; device lock after %u us at worst, pause after %u us", flaps,
+		(unsigned)worst, (unsigned)took);
+	tap_ok(flaps > 100 && worst < 500000, "a flapping BAR does not lock the main loop out");
+	tap_ok(paused && took < 2000000 && vmc_vm_resume(g->vm) == 0, "nor a pause");
+	vdrv_cfg_write(&g->d, 4, 2, 6);
+	g->host[0].len = 0;
+	g->host[0].room = SIZE_MAX;
+	dg_tx(g, 0, "quiet now");
+	tap_ok(dg_until_out(g, 0, 9) && !memcmp(g->host[0].out, "quiet now", 9),
+		"and then all is well");
+}
+
 int main(void)
 {
 	struct devguest *g = dg_new("devcon");
@@ -226,6 +261,7 @@ int main(void)
 	bar_move(g);
 	hostile(g);
 	flood(g);
+	flapping(g);
 	dg_free(g);
 	return tap_done();
 }
