@@ -181,7 +181,7 @@ console_test() {
 	check "console: the VM goes on" is shell running
 	$t send-keys "clear" Enter "vitrine console shell" Enter
 	check "console: attaches again" wait_for 10 shows 'shell>'
-	pid=$(pgrep -f "^vitrine console shell" | tail -n 1)
+	pid=$(pgrep -P "$($t list-panes -F '#{pane_pid}')" -f "^vitrine console shell")
 	kill -TERM "$pid"
 	check "console: says that a signal ended it" wait_for 5 shows 'by a signal'
 	$t send-keys "clear; stty -a | grep -o '[-]*icanon'" Enter
