@@ -1,5 +1,5 @@
 # Tests, fuzz targets and benches of views.
-EXTRA_DIST += tests/tui/views.sh
+EXTRA_DIST += tests/tui/views.sh tests/fuzz/corpus/views
 
 if HAVE_CMOCKA
 # The views draw into a grid of characters: no terminal, no VM.
@@ -43,4 +43,12 @@ check_PROGRAMS += tests/unit/test_views_devices
 tests_unit_test_views_devices_SOURCES = tests/unit/test_views_devices.c
 tests_unit_test_views_devices_CFLAGS = $(AM_CFLAGS) $(NCURSES_CFLAGS) $(UNIT_CFLAGS)
 tests_unit_test_views_devices_LDADD = libviews.la libfakeui.la libclient.la $(JANSSON_LIBS) $(ELF_LIBS) $(UNIT_LIBS)
+endif
+
+if FUZZERS
+noinst_PROGRAMS += tests/fuzz/fuzz_views
+tests_fuzz_fuzz_views_SOURCES = tests/fuzz/fuzz_views.c
+tests_fuzz_fuzz_views_CFLAGS = $(AM_CFLAGS) $(NCURSES_CFLAGS)
+tests_fuzz_fuzz_views_LDFLAGS = $(AM_LDFLAGS) $(LIBFUZZER_LDFLAGS)
+tests_fuzz_fuzz_views_LDADD = libviews.la libfakeui.la libclient.la $(JANSSON_LIBS) $(ELF_LIBS)
 endif

@@ -236,6 +236,13 @@ void decode_count(uint64_t n, char *out, size_t size)
 	snprintf(out, size, v < 9.995 ? "%.2f%c" : v < 99.95 ? "%.1f%c" : "%.0f%c", v, units[u]);
 }
 
+uint64_t decode_rate(uint64_t n, double seconds)
+{
+	double rate = seconds > 0 ? (double)n / seconds + 0.5 : 0;
+
+	return rate > 1e15 ? 1000000000000000 : (uint64_t)rate;
+}
+
 void decode_grouped(uint64_t n, char *out, size_t size)
 {
 	char plain[24], text[32];

@@ -41,6 +41,8 @@ void decode_segment(const struct vmc_segment *seg, bool long_mode, char *out, si
 void decode_size(uint64_t bytes, char *out, size_t size);
 /** decode_count() - 1234 as it is, then 12.3k, 4.56M, at most 6 columns. */
 void decode_count(uint64_t n, char *out, size_t size);
+/** decode_rate() - @n in @seconds as a whole number a second; 0 for no time, and never more than 10^15, whatever a VM tells. */
+uint64_t decode_rate(uint64_t n, double seconds);
 /** decode_grouped() - 1,234,567. */
 void decode_grouped(uint64_t n, char *out, size_t size);
 

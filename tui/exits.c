@@ -10,6 +10,7 @@
 #define SMOOTH_US 700000.0
 #define RESORT_US 2000000
 #define CLEARLY	  1.25 /* this much busier to move up */
+#define MOST	  1e12 /* a second: more is nonsense of a VM that went wrong */
 
 const char *exit_reason_name(enum vmc_exit_reason reason)
 {
@@ -92,11 +93,15 @@ void exit_rates_feed(struct exit_rates *r, uint64_t time_us, uint64_t cpu_ns,
 	for (unsigned i = 0; i < VMC_EXIT_REASONS; i++) {
 		double now = (double)(exits[i] - r->exits[i]) * 1e6 / dt;
 
+		if (now > MOST)
+			now = MOST;
 		r->rate[i] = r->rate[i] * keep + now * (1 - keep);
 		if (r->rate[i] < 0.05)
 			r->rate[i] = 0;
 	}
 	r->cpu = r->cpu * keep + (double)(cpu_ns - r->cpu_ns) / 1000 / dt * (1 - keep);
+	if (r->cpu > MOST)
+		r->cpu = MOST;
 	r->time_us = time_us;
 	r->cpu_ns = cpu_ns;
 	memcpy(r->exits, exits, sizeof(r->exits));

@@ -139,6 +139,8 @@ static void advance(struct heat_model *m, const struct vmc_sample_heat *s, uint6
 		? now : m->bytes_s + (now - m->bytes_s) * (double)dt / 1e6;
 	if (m->bytes_s < 512)
 		m->bytes_s = 0;
+	if (m->bytes_s > 1e15) /* nonsense */
+		m->bytes_s = 1e15;
 }
 
 uint32_t heat_feed(struct heat_model *m, const struct vmc_sample_heat *s, uint64_t time_us, bool running)

@@ -164,11 +164,10 @@ static void queue(struct pen *pen, const struct vmc_device_desc *d, const struct
 	if (w >= 60)
 		x += view_text(p, y, x, w - x, ROLE_DIM, "avail %-5u used %-5u", d->queues[i].avail, d->queues[i].used) + 1;
 	if (o && dt > 0 && i < o->nqueues && d->queues[i].kicks >= o->queues[i].kicks) {
-		decode_count((uint64_t)((double)(d->queues[i].kicks - o->queues[i].kicks) / dt + 0.5), rate, sizeof(rate));
+		decode_count(decode_rate(d->queues[i].kicks - o->queues[i].kicks, dt), rate, sizeof(rate));
 		x += view_text(p, y, x, w - x, ROLE_VALUE, "%5s kicks/s", rate) + 1;
 		if (w >= 84 && d->queues[i].interrupts >= o->queues[i].interrupts) {
-			decode_count((uint64_t)((double)(d->queues[i].interrupts - o->queues[i].interrupts) / dt + 0.5),
-				rate, sizeof(rate));
+			decode_count(decode_rate(d->queues[i].interrupts - o->queues[i].interrupts, dt), rate, sizeof(rate));
 			view_text(p, y, x, w - x, ROLE_VALUE, "%5s irqs/s", rate);
 		}
 	}

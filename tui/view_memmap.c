@@ -17,7 +17,7 @@
 
 struct entry_rate {
 	uint64_t accesses; /* when counting began */
-	double per_s;
+	uint64_t per_s;
 };
 
 struct memmap_panel {
@@ -104,7 +104,7 @@ static void count_rates(struct memmap_panel *mp, uint64_t time_us)
 	for (uint32_t i = 0; i < mp->map.n; i++) {
 		uint64_t now = mp->map.e[i].accesses, before = mp->rates[i].accesses;
 
-		mp->rates[i].per_s = now > before ? (double)(now - before) / dt : 0;
+		mp->rates[i].per_s = now > before ? decode_rate(now - before, dt) : 0;
 		mp->rates[i].accesses = now;
 	}
 	mp->rates_us = time_us;
@@ -248,7 +248,7 @@ static void draw_use(struct memmap_panel *mp, int y, int x, int w, uint32_t i, b
 		ui_draw_bar(&mp->p, y, x, w - 6, (uint64_t)(share * 1000), 1000, sel ? ROLE_SELECTED : ROLE_BAR);
 		ui_draw(&mp->p, y, x + w - 5, role, "%4.0f%%", share * 100);
 	} else if (mp->rates_known && mp->rates[i].per_s > 0) {
-		decode_count((uint64_t)(mp->rates[i].per_s + 0.5), text, sizeof(text));
+		decode_count(mp->rates[i].per_s, text, sizeof(text));
 		ui_draw(&mp->p, y, x + w - 12, role, "%10s/s", text);
 	} else if (e->accesses) {
 		decode_count(e->accesses, text, sizeof(text));

@@ -108,8 +108,10 @@ void fake_connected(struct fake *f, bool on)
 
 void fake_draw(struct fake *f)
 {
-	memcpy(f->before, f->grid, sizeof(f->grid));
-	memset(f->grid, 0, sizeof(f->grid));
+	for (int y = 0; y < f->p->rect.h; y++) {
+		memcpy(f->before[y], f->grid[y], sizeof(struct cell) * (size_t)f->p->rect.w);
+		memset(f->grid[y], 0, sizeof(struct cell) * (size_t)f->p->rect.w);
+	}
 	f->marked = false;
 	f->p->ops->draw(f->p);
 }
@@ -123,7 +125,7 @@ static enum panel_result settle(struct fake *f, enum panel_result r)
 
 enum panel_result fake_sample(struct fake *f, const struct vmc_sample *s)
 {
-	return settle(f, f->p->ops->sample(f->p, s));
+	return f->p->ops->sample ? settle(f, f->p->ops->sample(f->p, s)) : PANEL_IGNORED;
 }
 
 enum panel_result fake_key(struct fake *f, int key)

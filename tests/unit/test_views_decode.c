@@ -125,6 +125,13 @@ static void numbers(void **state)
 	}
 }
 
+static void rates(void **state)
+{
+	assert_int_equal(decode_rate(100, 2), 50);
+	assert_int_equal(decode_rate(100, 0), 0);
+	assert_int_equal(decode_rate(UINT64_MAX, 1e-6), 1000000000000000);
+}
+
 static void virtio_words(void **state)
 {
 	char s[256];
@@ -228,7 +235,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bits_are_named), cmocka_unit_test(modes), cmocka_unit_test(linear_rip),
-		cmocka_unit_test(segments), cmocka_unit_test(numbers), cmocka_unit_test(virtio_words),
+		cmocka_unit_test(segments), cmocka_unit_test(numbers), cmocka_unit_test(virtio_words), cmocka_unit_test(rates),
 		cmocka_unit_test(instructions), cmocka_unit_test(addresses),
 		cmocka_unit_test(registers_may_be_missing),
 	};
