@@ -90,14 +90,22 @@ static json_t *cmd_heat(struct qmp_call *call)
 {
 	struct heat **heat = conn_heat(call->conn);
 	uint64_t start, size, cells;
+	bool fresh;
+	json_t *v;
 
 	if (!qmp_u64(call, "start", 0, 0, UINT64_MAX, &start) ||
 		!qmp_u64(call, "size", 0, 0, UINT64_MAX, &size) ||
 		!qmp_u64(call, "cells", 256, 1, HEAT_CELLS_MAX, &cells))
 		return NULL;
-	if (!*heat && heat_new(call->host->vm, "x-heat", heat) < 0)
+	fresh = !*heat;
+	if (fresh && heat_new(call->host->vm, "x-heat", heat) < 0)
 		return qmp_fail(call, "%s", vmc_error(call->host->vm));
-	return heat_take(*heat, start, size, (uint32_t)cells, call->error, sizeof(call->error));
+	v = heat_take(*heat, start, size, (uint32_t)cells, call->error, sizeof(call->error));
+	if (!v && fresh) { /* a mistake does not switch the log on */
+		heat_free(*heat);
+		*heat = NULL;
+	}
+	return v;
 }
 
 /* Page by page, for what is next to a hole. */
