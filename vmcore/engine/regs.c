@@ -10,7 +10,7 @@
 #include <time.h>
 
 /* How long a single step may take: an instruction that waits (HLT) does not end by itself. */
-#define STEP_LIMIT_S 2
+#define STEP_LIMIT_MS 250
 
 static int fail_vcpu(struct vmc_vcpu *vcpu, int rc, const char *what)
 {
@@ -202,7 +202,11 @@ static int step_once(struct vmc_vcpu *vcpu)
 	int rc = 0;
 
 	clock_gettime(CLOCK_REALTIME, &end);
-	end.tv_sec += STEP_LIMIT_S;
+	end.tv_nsec += STEP_LIMIT_MS * 1000000l; /* short: the owner's main loop waits meanwhile */
+	if (end.tv_nsec >= 1000000000l) {
+		end.tv_sec++;
+		end.tv_nsec -= 1000000000l;
+	}
 	pthread_mutex_lock(&vm->run_lock);
 	vcpu->step = true;
 	vcpu->step_stopped = false;
@@ -234,7 +238,7 @@ int vmc_vcpu_step(struct vmc_vcpu *vcpu)
 	rc = step_once(vcpu);
 	off = vcpu_call(vcpu, set_debug, NULL);
 	if (rc == -ETIMEDOUT)
-		return vmc_fail(vm, rc, "vCPU %u: no instruction ended in %d s; it waits for an interrupt",
-			vcpu->index, STEP_LIMIT_S);
+		return vmc_fail(vm, rc, "vCPU %u: no instruction ended in %d ms; it waits for an interrupt",
+			vcpu->index, STEP_LIMIT_MS);
 	return off < 0 ? fail_vcpu(vcpu, off, "KVM_SET_GUEST_DEBUG") : 0;
 }
