@@ -2,6 +2,7 @@
 VITRINE_1_PARTS = docs/vitrine.1.head docs/vitrine.1.middle docs/vitrine.1.tail
 EXTRA_DIST += $(VITRINE_1_PARTS) docs/vitrine.bash docs/CODE-MAP.md docs/THREADS.md docs/protocol.md
 man_MANS += docs/vitrine.1
+dist_man_MANS += docs/vitrine-vm.1 docs/vitrine.cfg.5
 CLEANFILES += docs/vitrine.1
 
 docs/vitrine.1: vitrine$(EXEEXT) $(VITRINE_1_PARTS)

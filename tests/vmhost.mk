@@ -28,3 +28,6 @@ tests_fuzz_fuzz_manifest_CFLAGS = $(VMHOST_CFLAGS)
 tests_fuzz_fuzz_manifest_LDFLAGS = $(AM_LDFLAGS) $(LIBFUZZER_LDFLAGS)
 tests_fuzz_fuzz_manifest_LDADD = $(VMHOST_LIBS)
 endif
+
+EXTRA_DIST += tests/lib/vmhost.sh tests/kvm/vmhost_life.sh tests/kvm/vmhost_console.sh \
+	tests/kvm/vmhost_snapshot.sh tests/kvm/vmhost_qmp.sh
