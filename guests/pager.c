@@ -319,7 +319,7 @@ void rt_main(void)
 
 	pg.random = rt_tsc() | 1;
 	pg.rate = 4096;
-	pg.speed = 16;
+	pg.speed = 8;
 	pg.mode = (enum mode)(rt_option("mode", BANNER + 1) - 1);
 	if (pg.mode >= MODES)
 		pg.mode = BANNER;

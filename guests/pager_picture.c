@@ -9,6 +9,8 @@
 #include "font.h"
 #include "pager.h"
 
+#define CELL_MOST 32 /* pages a cell and frame: in a large VM a cell is hundreds, and each costs its host a fault */
+
 static char banner[48] = "VITRINE";
 
 void set_banner(const char *text)
@@ -42,9 +44,10 @@ static unsigned spread(unsigned i, unsigned n)
 
 void grid_cell(const struct grid *g, int x, int y, unsigned share)
 {
-	uint64_t page;
 	unsigned n = (g->pages_cell * share + 15) / 16;
+	uint64_t page;
 
+	n = n > CELL_MOST ? CELL_MOST : n;
 	if (x < 0 || y < 0 || (unsigned)x >= g->cells_row || (unsigned)y >= g->rows)
 		return;
 	page = ((uint64_t)(g->first_row + (unsigned)y) * g->cells_row + (unsigned)x) * g->pages_cell;

@@ -106,14 +106,14 @@ static const struct kind kinds[] = {
 	{ do_pio_out, TIMED, "KVM_EXIT_IO, direction out: the VMM looks port 0x80 up and finds nobody." },
 	{ do_mmio_read, TIMED, "KVM_EXIT_MMIO: no memory slot covers 0xd0000000, so the VMM is asked; nobody there answers all ones." },
 	{ do_mmio_write, TIMED, "KVM_EXIT_MMIO with the data; the VMM drops it." },
-	{ do_hlt, TIMED, "Nothing: the interrupt controller is in the kernel, so KVM parks the vCPU thread itself and wakes it at the timer interrupt (50 ms)." },
-	{ do_cpuid, TIMED, "Nothing: CPUID always leaves guest mode, but KVM answers from the table it was given." },
-	{ do_vmcall, TIMED | HYPERCALL, "Nothing: KVM handles the hypercalls it knows by itself. This one (1) does nothing." },
-	{ do_halt, ENDS, "" },
-	{ do_triple, ENDS, "" },
-	{ do_reset, ENDS, "" },
-	{ do_i8042, ENDS, "" },
-	{ do_debug_exit, ENDS, "" },
+	{ do_hlt, TIMED, "nothing: the interrupt controller is in the kernel, so KVM parks the vCPU thread itself and wakes it at the timer interrupt (50 ms)." },
+	{ do_cpuid, TIMED, "nothing: CPUID always leaves guest mode, but KVM answers from the table it was given." },
+	{ do_vmcall, TIMED | HYPERCALL, "nothing: KVM handles the hypercalls it knows by itself. This one (1) does nothing." },
+	{ do_halt, ENDS, "nothing at all: the vCPU sleeps in KVM, and only a reset wakes it to any use." },
+	{ do_triple, ENDS, "KVM_EXIT_SHUTDOWN: a fault while delivering a double fault. A PC resets; this VMM stops the VM and says why." },
+	{ do_reset, ENDS, "KVM_EXIT_IO on port 0xcf9, the reset control: it boots the machine anew." },
+	{ do_i8042, ENDS, "KVM_EXIT_IO on port 0x64, command 0xfe: the keyboard controller pulls the reset line." },
+	{ do_debug_exit, ENDS, "KVM_EXIT_IO on port 0xf4: the VM ends with the code." },
 };
 
 static void list(void)
@@ -173,6 +173,7 @@ void cmd_exit(const struct args *a)
 		run(&k, a->text[0]);
 		return;
 	}
+	say_key("VMM sees", "%s", k.sees);
 	if (confirm("This ends the shell's life in this VM. Go on?")) {
 		rt_ring0(k.fn, (void *)(a->n > 1 ? a->value[1] : 0));
 		say("Still here: nothing listens to that in this VM.");

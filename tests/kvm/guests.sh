@@ -138,6 +138,17 @@ lit() { dirty | cut -c 65- | tr -cd '1-9a-f' | wc -c; } # above 2 MiB, where the
 check "the heatmap has lit cells" test "$(lit)" -gt 30
 type_in pager 'v'
 check "memory holds what was written" shows pager 'verified: [1-9][0-9]* fine, [0-9]+ untouched, 0 bad'
+total() { frame pager | sed -n "s/^ total *\([0-9']*\) writes.*/\1/p" | tr -d "'"; }
+job_done() { qmp pager query-jobs | jq -e --arg id "$1" '.[] | select(.id == $id and .status == "concluded" and .error == null)' >/dev/null; }
+qmp pager snapshot-save '{"job-id":"save","tag":"then"}' >/dev/null
+check "a snapshot while it draws" wait_for 20 job_done save
+then=$(total); sleep 2; later=$(total)
+qmp pager snapshot-load '{"job-id":"load","tag":"then"}' >/dev/null
+check "and its load" wait_for 20 job_done load
+back=$(total)
+check "the count went back ($then, $later, then $back) and on" test "$back" -lt "$later"
+type_in pager 'v'
+check "memory and count belong together again" shows pager 'verified: [1-9][0-9]* fine, [0-9]+ untouched, 0 bad'
 type_in pager 'p'
 check "p pauses" shows pager 'paused'
 check "and the heat stops" test "$(lit)" -eq 0
