@@ -45,8 +45,9 @@ expect() { # expect JSON
 	while IFS= read -r -t 20 -u 4 line; do
 		line=${line%$'\r'}
 		fits "$1" "$line" && return 0
-		case $line in
-		'{"event"'*) early+=("$line") ;;
+		# Events and replies may overtake each other, but a reply that is waited for must be the next one.
+		case $line,$1 in
+		'{"event"'*|*,'{"event"'*) early+=("$line") ;;
 		*) note "wanted $1"; note "got    ${line:0:600}"; return 1 ;;
 		esac
 	done
