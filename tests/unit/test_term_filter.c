@@ -72,7 +72,7 @@ static void passes(void **state)
 	SAME("\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80 \xe4\xb8\xad e\xcc\x81");
 	SAME("\033[1;31m\033[38;2;1;2;3m\033[38:2::1:2:3m\033[m\033[K\033[2J\033[10;20H\033[A\033[5;20r");
 	SAME("\033[?25l\033[?1049h\033[?2004h\033[?1000h\033[?1006h\033[4h\033[20l");
-	SAME("\0337\0338\033D\033M\033E\033=\033>\033c\033(0\033)B\033#8\016\017\b\a");
+	SAME("\0337\0338\033D\033M\033E\033=\033>\033c\033#8\b\a");
 	SAME("\033[6n\033[c\033[>c\033[?25$p\033[2 q\033[!p");
 	SAME("\033P$qm\033\\");
 	assert_int_equal(filter.blocked, 0);
@@ -124,6 +124,15 @@ static void repeats(void **state)
 	memset(want, 'x', sizeof(want));
 	want[FILTER_REP_MAX + 1] = 0;
 	BECOMES("x\033[4294967297b", want);
+}
+
+static void character_sets(void **state)
+{
+	BECOMES("\033(0lqk\033(Blqk", "\u250c\u2500\u2510lqk");
+	BECOMES("\033)0x\016x\033[mx\r\n\xc3\xa9x\017x", "x\u2502\033[m\u2502\r\n\u00e9\u2502x");
+	BECOMES("\033(A#\033(0q\033[2b\033cq", "\u00a3\u2500\u2500\u2500\033cq");
+	BECOMES("\033(0q\033[!pq", "\u2500\033[!pq");
+	BECOMES("\033(1q\033(B", "q"); /* a set nobody has */
 }
 
 static void clamps(void **state)
@@ -228,7 +237,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(passes), cmocka_unit_test(drops), cmocka_unit_test(repairs_utf8),
-		cmocka_unit_test(repeats), cmocka_unit_test(clamps), cmocka_unit_test(titles),
+		cmocka_unit_test(repeats), cmocka_unit_test(character_sets), cmocka_unit_test(clamps), cmocka_unit_test(titles),
 		cmocka_unit_test(modes), cmocka_unit_test(random_bytes), cmocka_unit_test(characters),
 	};
 

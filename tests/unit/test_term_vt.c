@@ -72,9 +72,12 @@ static void assert_same(struct vt *a, struct vt *b, const char *what)
 	for (uint64_t i = 0; i < n + (uint64_t)a->rows; i++) {
 		assert_true(vt_line(a, a0 + i, ca));
 		assert_true(vt_line(b, b0 + i, cb));
-		if (memcmp(ca, cb, sizeof(ca[0]) * (size_t)a->cols))
-			fail_msg("%s: line %llu of %llu differs: \"%s\"", what, (unsigned long long)i,
-				(unsigned long long)n, line(a, a0 + i));
+		for (int k = 0; k < a->cols; k++) {
+			if (memcmp(&ca[k], &cb[k], sizeof(ca[k])))
+				fail_msg("%s: line %llu of %llu, column %d: %x width %d, not %x width %d: \"%s\"", what,
+					(unsigned long long)i, (unsigned long long)n, k, ca[k].ch[0], ca[k].width,
+					cb[k].ch[0], cb[k].width, line(b, b0 + i));
+		}
 	}
 	vt_cursor(a, &ra, &ka);
 	vt_cursor(b, &rb, &kb);
@@ -157,9 +160,13 @@ static size_t some_text(char *out, size_t size, bool rare)
 		"\033[?1049h", "\033[?1049l", "\033(0", "\033(B", "\033[4h", "\033[4l", "\r", "\t\t\t\t", "\b\b",
 		"\033[2J", "\033[?7l", "\033[?7h", "\033[K", "e\xcc\x81", "\0337", "\0338", "\033[3g", "\033c", "\n\n",
 		"\033[20h", "\033[20l", "\033[1;24r" };
+	static const char *const letters[] = { "\xc3\xa9", "\xd0\xb6", "\xe2\x94\x82", "\xe4\xb8\xad", "\xed\x95\x9c",
+		"\xe2\x96\x88" };
+	bool unicode = rnd(2);
+	uint32_t tabs = unicode ? 3000 : 30;
 	size_t n = 0;
 
-	while (n + 300 < size) {
+	while (n + 1200 < size) {
 		uint32_t len = rnd(10) ? rnd(100) : rnd(260);
 
 		if (rare && !rnd(60)) {
@@ -168,8 +175,16 @@ static size_t some_text(char *out, size_t size, bool rare)
 			memcpy(out + n, s, strlen(s));
 			n += strlen(s);
 		}
-		for (uint32_t i = 0; i < len; i++)
-			out[n++] = rnd(30) ? (char)(' ' + rnd(95)) : '\t';
+		for (uint32_t i = 0; i < len; i++) {
+			const char *s = unicode && !rnd(8) ? letters[rnd(sizeof(letters) / sizeof(letters[0]))] : NULL;
+
+			if (s) {
+				memcpy(out + n, s, strlen(s));
+				n += strlen(s);
+			} else {
+				out[n++] = rnd(tabs) ? (char)(' ' + rnd(95)) : '\t';
+			}
+		}
 		if (!rare || rnd(40))
 			out[n++] = '\r';
 		if (rare && !rnd(20))
@@ -208,6 +223,28 @@ static void fast_is_slow(void **state)
 		vt_free(b);
 	}
 	assert_true(fast > 500000); /* it did take the fast path, and not for a few lines only */
+}
+
+/* What filter_sure_width() says is what libvterm does. */
+static void widths(void **state)
+{
+	struct vt *vt = open_vt(2, 80);
+
+	for (uint32_t c = 0x20; c < 0x20000; c++) {
+		unsigned width = filter_sure_width(c);
+		char text[8] = "\r";
+		int r, col;
+
+		if (!width)
+			continue;
+		assert_true(filter_char_ok(c) && !filter_combining(c));
+		text[1 + utf8_put(c, text + 1)] = 0;
+		put(vt, text);
+		vt_cursor(vt, &r, &col);
+		if (col != (int)width)
+			fail_msg("U+%04X takes %d columns, not %u", c, col, width);
+	}
+	vt_free(vt);
 }
 
 static void resize_is_replay(void **state)
@@ -348,6 +385,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(prints), cmocka_unit_test(survives), cmocka_unit_test(fast_is_slow),
+		cmocka_unit_test(widths),
 		cmocka_unit_test(resize_is_replay), cmocka_unit_test(long_history),
 		cmocka_unit_test(modes_survive_resize), cmocka_unit_test(keys), cmocka_unit_test(answers),
 		cmocka_unit_test(clears_scrollback),

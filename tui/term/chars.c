@@ -121,3 +121,19 @@ bool filter_char_ok(uint32_t c)
 		return c >= 0x20 && (c < 0x7f || c > 0x9f);
 	return !in_table(refused, sizeof(refused) / sizeof(refused[0]), c);
 }
+
+/* Characters every libvterm agrees about; tests/unit/test_term_vt.c asks it about each. */
+unsigned filter_sure_width(uint32_t c)
+{
+	if (c < 0x2000)
+		return (c >= 0x20 && c < 0x7f) || (c > 0xa0 && c < 0x250 && c != 0xad) ||
+			(c >= 0x391 && c < 0x400 && c != 0x3a2) || (c >= 0x400 && c < 0x483) ||
+			(c >= 0x48a && c < 0x530);
+	if (c < 0x2900)
+		return (c >= 0x2010 && c < 0x2028) || (c >= 0x2030 && c < 0x205f) || (c >= 0x20a0 && c < 0x20c0) ||
+			(c >= 0x2190 && c < 0x231a) || (c >= 0x2500 && c < 0x25fd) || c >= 0x2800;
+	if ((c >= 0x3041 && c < 0x3097) || (c >= 0x30a1 && c < 0x30fb) || (c >= 0x4e00 && c < 0xa000) ||
+			(c >= 0xac00 && c < 0xd7a4) || (c >= 0xff01 && c < 0xff61))
+		return 2;
+	return 0;
+}

@@ -98,8 +98,8 @@ static void consume(void *arg, const char *bytes, size_t len)
 	while (len) {
 		size_t n = len < TERM_CHUNK_MAX ? len : TERM_CHUNK_MAX, run;
 
-		/* Plain lines go to the fast path in one piece. */
-		if (n == TERM_CHUNK_MAX && (run = filter_plain_run(bytes, len)) > n)
+		/* Lines of text go to the fast path in one piece. */
+		if (n == TERM_CHUNK_MAX && (run = filter_text_run(bytes, len)) > n)
 			n = run;
 		term_parsing(t, bytes, n, PARSE_LIMIT_MS);
 		mortal(bytes, n);

@@ -41,6 +41,17 @@ size_t filter_plain_run(const char *p, size_t len)
 	return len;
 }
 
+size_t filter_text_run(const char *p, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)p[i];
+
+		if ((c < 0x20 && c != '\r' && c != '\n' && c != '\t') || c == 0x7f)
+			return i;
+	}
+	return len;
+}
+
 static unsigned utf8_need(unsigned char c)
 {
 	if (c >= 0xc2 && c <= 0xdf)
@@ -139,12 +150,31 @@ static void note_plain(struct filter *f, const char *p, size_t len)
 	f->last_len = c >= 0x20 ? 1 : 0;
 }
 
+/* ASCII while the guest has chosen DEC's line drawing or the UK set: as the Unicode characters it means. libvterm
+ * would mix them up with UTF-8 in the same text. */
+static size_t mapped_run(struct filter *f, const char *p, size_t len)
+{
+	char out[256 * 3];
+	size_t i = 0, n = 0;
+
+	for (; i < len && i < 256 && (unsigned char)p[i] >= 0x20 && (unsigned char)p[i] < 0x7f; i++)
+		n += filter_map(f, p[i], out + n);
+	if (i) {
+		note_plain(f, p, i);
+		f->last_len = (uint8_t)filter_map(f, p[i - 1], (char *)f->last);
+		f->out(f->arg, FILTER_TEXT, out, n);
+	}
+	return i;
+}
+
 /* A run of text from @p: what may pass as it is goes out in one piece. Return: bytes used, 0: none. */
 static size_t text_run(struct filter *f, const char *p, size_t len)
 {
-	size_t i = filter_plain_run(p, len), skip = 0;
+	size_t i = f->modes & FILTER_M_CHARSET ? 0 : filter_plain_run(p, len), skip = 0;
 	const uint8_t *u = (const uint8_t *)p;
 
+	if (f->modes & FILTER_M_CHARSET && (i = mapped_run(f, p, len)) > 0)
+		return i;
 	if (i) {
 		note_plain(f, p, i);
 		/* A long plain part goes alone, so that it can take the fast path. */
@@ -158,7 +188,7 @@ static size_t text_run(struct filter *f, const char *p, size_t len)
 		size_t run;
 
 		if (!need) {
-			if (u[i] < 0x80 && (run = filter_plain_run(p + i, len - i)) > 0) {
+			if (u[i] < 0x80 && !(f->modes & FILTER_M_CHARSET) && (run = filter_plain_run(p + i, len - i)) > 0) {
 				if (run >= 512)
 					break;
 				note_plain(f, p + i, run);

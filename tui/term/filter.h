@@ -8,6 +8,7 @@
  *  - drops bidi and zero-width controls, C1 controls, and combining characters beyond 3 on a base
  *  - drops OSC (the title is offered to a callback, OSC 52 never passes), DCS other than DECRQSS, APC, PM,
  *    SOS, ENQ, double-width lines, 8-bit replies, and what it does not know
+ *  - translates the line drawing and UK character sets to UTF-8, so that no parser needs to know them
  *  - keeps account of the modes, so that vt.c knows when plain lines may bypass libvterm
  * Sequences: ECMA-48 (5th edition) and what xterm adds.
  */
@@ -42,14 +43,14 @@ enum { /* filter.modes: what would make the fast path wrong, and what a replay m
 	FILTER_M_PASTE	  = 1 << 13, /* CSI ? 2004 h */
 	FILTER_M_KEYPAD	  = 1 << 14, /* ESC = */
 	FILTER_M_REGION	  = 1 << 15, /* CSI r other than the whole screen */
-	FILTER_M_CHARSET  = 1 << 16, /* the character set in use may not be ASCII */
+	FILTER_M_CHARSET  = 1 << 16, /* the character set in use is not ASCII: comes out as UTF-8 */
 	FILTER_M_TABS	  = 1 << 17, /* tab stops other than every 8 */
 };
 #define FILTER_M_START (FILTER_M_WRAP | FILTER_M_CURSOR)
 /* Plain lines may bypass the parser only when these are as at the start. */
 #define FILTER_M_ODD \
 	(FILTER_M_INSERT | FILTER_M_NEWLINE | FILTER_M_ORIGIN | FILTER_M_WRAP | FILTER_M_ALT | \
-	 FILTER_M_MARGINS | FILTER_M_REGION | FILTER_M_CHARSET | FILTER_M_TABS)
+	 FILTER_M_MARGINS | FILTER_M_REGION | FILTER_M_TABS)
 
 enum { FILTER_SEQ_MAX = 256, FILTER_TITLE_MAX = 128, FILTER_COMBINING_MAX = 3, FILTER_REP_MAX = 512 };
 
@@ -68,7 +69,8 @@ struct filter {
 	uint8_t u8[4], u8_len, u8_need;	   /* an unfinished character */
 	uint8_t last[4], last_len;	   /* for REP: the character just printed, 0: none */
 	uint8_t combining;		   /* on this base so far */
-	uint8_t charset_odd, gl;	   /* bit a slot G0..G3 that is not ASCII; the slot in use */
+	char charset[4];		   /* G0..G3: 'B' (or 0) ASCII, 'A' UK, '0' line drawing */
+	uint8_t gl;			   /* the one in use */
 	bool overflow;			   /* the sequence being read is too long to keep */
 	uint16_t seq_len;
 	char seq[FILTER_SEQ_MAX];
@@ -81,6 +83,10 @@ void filter_feed(struct filter *f, const char *bytes, size_t len);
 bool filter_char_ok(uint32_t c);
 /** filter_combining() - a character without a width of its own (Unicode Mn, Me, and jamo finals). */
 bool filter_combining(uint32_t c);
+/** filter_sure_width() - columns of a character nobody disagrees about, 0: ask libvterm. */
+unsigned filter_sure_width(uint32_t c);
+/** filter_text_run() - how many bytes from @p on are no control but CR, LF and TAB. */
+size_t filter_text_run(const char *p, size_t len);
 /** filter_plain_run() - how many bytes from @p on are printable ASCII, CR, LF or TAB. */
 size_t filter_plain_run(const char *p, size_t len);
 

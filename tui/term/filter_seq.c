@@ -31,7 +31,27 @@ static void set_mode(struct filter *f, uint32_t mode, bool on)
 
 static void charset(struct filter *f)
 {
-	set_mode(f, FILTER_M_CHARSET, f->gl != 0 || (f->charset_odd & 1));
+	char set = f->charset[f->gl];
+
+	set_mode(f, FILTER_M_CHARSET, set && set != 'B');
+	f->last_len = 0;
+}
+
+size_t filter_map(const struct filter *f, char c, char *out)
+{
+	static const char *const lines[] = { " ", "\u25c6", "\u2592", "\u2409", "\u240c", "\u240d", "\u240a", "\u00b0",
+		"\u00b1", "\u2424", "\u240b", "\u2518", "\u2510", "\u250c", "\u2514", "\u253c", "\u23ba", "\u23bb",
+		"\u2500", "\u23bc", "\u23bd", "\u251c", "\u2524", "\u2534", "\u252c", "\u2502", "\u2264", "\u2265",
+		"\u03c0", "\u2260", "\u00a3", "\u00b7" }; /* 0x5f..0x7e, as a VT100 draws them */
+	char set = f->charset[f->gl];
+	const char *s = set == '0' && c >= 0x5f && c < 0x7f ? lines[c - 0x5f] : set == 'A' && c == '#' ? "\u00a3" : NULL;
+
+	if (!s) {
+		out[0] = c;
+		return 1;
+	}
+	memcpy(out, s, strlen(s));
+	return strlen(s);
 }
 
 void filter_control(struct filter *f, unsigned char c)
@@ -51,7 +71,7 @@ void filter_control(struct filter *f, unsigned char c)
 	case 0x0f:
 		f->gl = c == 0x0e;
 		charset(f);
-		break;
+		return;
 	case 0x00:
 	case 0x7f:
 		return; /* fillers */
@@ -77,7 +97,8 @@ static void reset(struct filter *f)
 		pass(f, "\033[?47l", 6);
 	f->modes = FILTER_M_START;
 	f->region_top = f->region_bottom = 0;
-	f->charset_odd = f->gl = 0;
+	memset(f->charset, 0, sizeof(f->charset));
+	f->gl = 0;
 }
 
 /* ESC and one byte. */
@@ -104,7 +125,7 @@ static void esc_simple(struct filter *f, unsigned char c)
 	case 'o':
 		f->gl = c == 'n' ? 2 : 3;
 		charset(f);
-		break;
+		return;
 	case 'c': /* RIS */
 		reset(f);
 		break;
@@ -137,9 +158,9 @@ static void esc_intermediate(struct filter *f, unsigned char c)
 			block(f);
 			return;
 		}
-		f->charset_odd = (uint8_t)((f->charset_odd & ~(1u << slot)) | (unsigned)(c != 'B') << slot);
+		f->charset[slot] = (char)c;
 		charset(f);
-		break;
+		return;
 	case '#': /* DECALN; double-width and double-height lines are not for panes */
 		if (c == '8')
 			break;
@@ -327,7 +348,8 @@ static void csi_track(struct filter *f, const struct csi *c)
 	if (c->intermediate == '!' && c->final == 'p') {
 		f->modes = FILTER_M_START | (f->modes & FILTER_M_ALT);
 		f->region_top = f->region_bottom = 0;
-		f->charset_odd = f->gl = 0;
+		memset(f->charset, 0, sizeof(f->charset));
+		f->gl = 0;
 	} else if (c->intermediate) {
 		return;
 	} else if (c->final == 'r') {

@@ -19,7 +19,6 @@ struct hist_mark {
 	uint16_t row, col;
 	uint32_t modes;	 /* FILTER_M_* */
 	uint16_t region_top, region_bottom;
-	uint8_t charset_odd, gl;
 	char pen[HIST_PEN_MAX]; /* SGR that sets the pen */
 };
 

@@ -16,6 +16,8 @@
 #include <string.h>
 #include <tui/term/vt.h>
 
+_Static_assert((int)FILTER_SEQ_MAX <= (int)VT_FAST_MIN, "only text is as long as what takes the fast path");
+
 /* ---- what libvterm calls ---- */
 
 static void mark_rows(struct vt *vt, int first, int end)
@@ -149,6 +151,15 @@ void vt_parse(struct vt *vt, const char *bytes, size_t len)
 	vterm_input_write(vt->vterm, bytes, len);
 }
 
+size_t vt_whole(const char *bytes, size_t len, size_t n)
+{
+	if (len <= n)
+		return len;
+	while (n > 1 && ((unsigned char)bytes[n] & 0xc0) == 0x80)
+		n--;
+	return n;
+}
+
 static void fill_mark(struct vt *vt, struct hist_mark *m)
 {
 	int row, col;
@@ -160,8 +171,6 @@ static void fill_mark(struct vt *vt, struct hist_mark *m)
 	m->modes = vt->filter.modes;
 	m->region_top = vt->filter.region_top;
 	m->region_bottom = vt->filter.region_bottom;
-	m->charset_odd = vt->filter.charset_odd;
-	m->gl = vt->filter.gl;
 	vt_pen(vt, m->pen, sizeof(m->pen));
 }
 
@@ -195,16 +204,16 @@ static void flush(struct vt *vt)
 	maybe_mark(vt);
 }
 
-static void plain(struct vt *vt, const char *bytes, size_t len)
+static void lines(struct vt *vt, const char *bytes, size_t len, bool ascii)
 {
 	flush(vt);
 	while (len) {
 		/* No more than this at once, so that the history finds places to begin. */
-		size_t n = len < HIST_STEP ? len : HIST_STEP;
+		size_t n = vt_whole(bytes, len, HIST_STEP);
 
 		if (!vt->replaying)
 			hist_append(&vt->hist, bytes, n);
-		vt_fast(vt, bytes, n);
+		vt_fast(vt, bytes, n, ascii);
 		maybe_mark(vt);
 		bytes += n;
 		len -= n;
@@ -216,8 +225,8 @@ static void from_filter(void *arg, enum filter_kind kind, const char *bytes, siz
 {
 	struct vt *vt = arg;
 
-	if (kind == FILTER_PLAIN && len >= VT_FAST_MIN) {
-		plain(vt, bytes, len);
+	if (len >= VT_FAST_MIN) { /* text: sequences are shorter */
+		lines(vt, bytes, len, kind == FILTER_PLAIN);
 		return;
 	}
 	if (kind == FILTER_SEQ && len == 4 && !memcmp(bytes, "\033[3J", 4)) {
@@ -228,22 +237,11 @@ static void from_filter(void *arg, enum filter_kind kind, const char *bytes, siz
 		vt->dirty = true;
 		return;
 	}
-	while (len) {
-		size_t n = VT_FEED_MAX - vt->buf_len;
-
-		if (kind == FILTER_SEQ && len > n && len <= VT_FEED_MAX) { /* never cut a sequence */
-			flush(vt);
-			continue;
-		}
-		if (n > len)
-			n = len;
-		memcpy(vt->buf + vt->buf_len, bytes, n);
-		vt->buf_len += n;
-		bytes += n;
-		len -= n;
-		if (vt->buf_len == VT_FEED_MAX)
-			flush(vt);
-	}
+	/* What is left is short, and goes in whole. */
+	if (len > VT_FEED_MAX - vt->buf_len)
+		flush(vt);
+	memcpy(vt->buf + vt->buf_len, bytes, len);
+	vt->buf_len += len;
 }
 
 static void on_title(void *arg, const char *title)
@@ -294,13 +292,6 @@ static void go_on_from(struct vt *vt, const struct hist_mark *m)
 		snprintf(seq, sizeof(seq), "\033[%u;%ur", m->region_top, m->region_bottom);
 		say(vt, seq);
 	}
-	for (unsigned slot = 0; slot < 4; slot++) {
-		snprintf(seq, sizeof(seq), "\033%c0", '(' + (int)slot);
-		if (m->charset_odd & (1u << slot))
-			say(vt, seq);
-	}
-	if (m->gl)
-		say(vt, m->gl == 1 ? "\016" : m->gl == 2 ? "\033n" : "\033o");
 	say(vt, m->pen);
 	snprintf(seq, sizeof(seq), "\033[%u;%uH", m->modes & FILTER_M_ALT ? m->row + 1u : 1u, m->col + 1u);
 	say(vt, seq);

@@ -75,8 +75,10 @@ void vt_paste(struct vt *vt, const char *text, size_t len, bool first, bool last
 
 /* ---- between vt.c, vt_fast.c and vt_cells.c ---- */
 void vt_parse(struct vt *vt, const char *bytes, size_t len);
-/** vt_fast() - plain bytes: long runs of lines past libvterm. All are taken. */
-void vt_fast(struct vt *vt, const char *bytes, size_t len);
+/** vt_whole() - at most @n of @len bytes, with no half of a character at the end: libvterm would show U+FFFD. */
+size_t vt_whole(const char *bytes, size_t len, size_t n);
+/** vt_fast() - text: long runs of lines past libvterm. All are taken. */
+void vt_fast(struct vt *vt, const char *bytes, size_t len, bool ascii);
 void vt_cells(const VTermScreenCell *in, unsigned n, struct term_cell *out);
 /** vt_pen() - the SGR sequence that sets libvterm's present pen. vt_pen_plain(): is it the default? */
 void vt_pen(const struct vt *vt, char *out, size_t size);

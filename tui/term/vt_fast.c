@@ -25,7 +25,7 @@ static bool plain_state(const struct vt *vt)
 static void parse_pieces(struct vt *vt, const char *p, size_t len)
 {
 	while (len) {
-		size_t n = len < VT_FEED_MAX ? len : VT_FEED_MAX;
+		size_t n = vt_whole(p, len, VT_FEED_MAX);
 
 		vt_parse(vt, p, n);
 		p += n;
@@ -83,8 +83,49 @@ static bool settle(struct vt *vt, const char *p, size_t len, size_t *used)
 	return at_fresh_bottom(vt);
 }
 
+/* The next character of valid UTF-8. */
+static uint32_t next_char(const char **p)
+{
+	const uint8_t *u = (const uint8_t *)*p;
+	unsigned more = u[0] < 0x80 ? 0 : u[0] < 0xe0 ? 1 : u[0] < 0xf0 ? 2 : 3;
+	uint32_t c = more ? u[0] & (0x3fu >> more) : u[0];
+
+	for (unsigned i = 1; i <= more; i++)
+		c = c << 6 | (u[i] & 0x3f);
+	*p += more + 1;
+	return c;
+}
+
+/* Only characters whose width is sure, and no tab among wide ones. */
+static bool simple_chars(const char *p, const char *end)
+{
+	bool tab = false, wide = false;
+
+	while (p < end) {
+		uint32_t c;
+
+		if (*p > 0x1f) {
+			p++;
+			continue;
+		}
+		if (*p == '\t') {
+			tab = true;
+			p++;
+			continue;
+		}
+		c = next_char(&p);
+		switch (filter_sure_width(c)) {
+		case 0:
+			return false;
+		case 2:
+			wide = true;
+		}
+	}
+	return !tab || !wide;
+}
+
 /* The length of the text of a line that is "text CR... LF" with no CR within, given its LF. -1: not so. */
-static long simple_text(const char *line, const char *lf)
+static long simple_text(const char *line, const char *lf, bool ascii)
 {
 	const char *end = lf, *cr;
 
@@ -93,45 +134,57 @@ static long simple_text(const char *line, const char *lf)
 	if (end == lf)
 		return -1;
 	cr = memchr(line, '\r', (size_t)(lf - line));
-	return cr == end ? (long)(end - line) : -1;
+	if (cr != end || (!ascii && !simple_chars(line, end)))
+		return -1;
+	return (long)(end - line);
 }
 
-/* A line with tabs, as libvterm would lay it out. */
-static void push_tabs(struct vt *vt, const char *text, size_t n)
+/* A line with tabs or beyond ASCII, as libvterm would lay it out. */
+static void push_cells(struct vt *vt, const char *text, const char *end)
 {
-	char row[TERM_MAX_COLS];
 	int col = 0, used = 0, last = vt->cols - 1;
-	bool full = false; /* the cursor stays on the last column until the next character */
+	bool full = false; /* the cursor stays where it is until the next character */
 
-	memset(row, ' ', sizeof(row));
-	for (size_t i = 0; i < n; i++) {
-		if (text[i] == '\t') {
+	for (int i = 0; i < vt->cols; i++)
+		cell_blank(&vt->row[i]);
+	while (text < end) {
+		uint32_t c = next_char(&text);
+		int width;
+
+		if (c == '\t') {
 			while (col < last && (++col & 7))
 				;
 			continue;
 		}
-		if (full) {
-			sb_push_ascii(vt->sb, row, (unsigned)vt->cols);
-			memset(row, ' ', sizeof(row));
-			col = used = 0;
+		width = (int)filter_sure_width(c);
+		if (full || col + width > vt->cols) {
+			sb_push(vt->sb, vt->row, (unsigned)used);
+			for (int i = 0; i < vt->cols; i++)
+				cell_blank(&vt->row[i]);
+			col = 0;
 			full = false;
 		}
-		row[col] = text[i];
-		used = col + 1;
-		if (col == last)
+		vt->row[col].ch[0] = c;
+		vt->row[col].width = (uint16_t)width;
+		if (width == 2) {
+			vt->row[col + 1].ch[0] = 0;
+			vt->row[col + 1].width = 0;
+		}
+		used = col + width;
+		if (used > last)
 			full = true;
 		else
-			col++;
+			col = used;
 	}
-	sb_push_ascii(vt->sb, row, (unsigned)used);
+	sb_push(vt->sb, vt->row, (unsigned)used);
 }
 
-static void push_line(struct vt *vt, const char *text, size_t n)
+static void push_line(struct vt *vt, const char *text, size_t n, bool ascii)
 {
 	size_t cols = (size_t)vt->cols;
 
-	if (memchr(text, '\t', n)) {
-		push_tabs(vt, text, n);
+	if (!ascii || memchr(text, '\t', n)) {
+		push_cells(vt, text, text + n);
 		return;
 	}
 	while (n > cols) {
@@ -146,7 +199,7 @@ static void push_line(struct vt *vt, const char *text, size_t n)
  * How many bytes from @p on may be skipped: simple lines, of which the last screenful is left for libvterm
  * to put on the screen.
  */
-static size_t skippable(const struct vt *vt, const char *p, size_t len)
+static size_t skippable(const struct vt *vt, const char *p, size_t len, bool ascii)
 {
 	size_t starts[TERM_MAX_ROWS], at = 0;
 	unsigned n = 0, rows = (unsigned)vt->rows;
@@ -154,7 +207,7 @@ static size_t skippable(const struct vt *vt, const char *p, size_t len)
 	while (at < len) {
 		const char *lf = memchr(p + at, '\n', len - at);
 
-		if (!lf || simple_text(p + at, lf) < 0)
+		if (!lf || simple_text(p + at, lf, ascii) < 0)
 			break;
 		starts[n++ % rows] = at;
 		at = (size_t)(lf - p) + 1;
@@ -162,7 +215,7 @@ static size_t skippable(const struct vt *vt, const char *p, size_t len)
 	return n > rows ? starts[n % rows] : 0;
 }
 
-static void skip_lines(struct vt *vt, const char *p, size_t len)
+static void skip_lines(struct vt *vt, const char *p, size_t len, bool ascii)
 {
 	size_t at = 0;
 
@@ -175,13 +228,15 @@ static void skip_lines(struct vt *vt, const char *p, size_t len)
 	while (at < len) {
 		const char *lf = memchr(p + at, '\n', len - at);
 
-		push_line(vt, p + at, (size_t)simple_text(p + at, lf));
+		long n = simple_text(p + at, lf, true); /* skippable() has looked at the rest */
+
+		push_line(vt, p + at, (size_t)n, ascii);
 		at = (size_t)(lf - p) + 1;
 	}
 	vt->fast_bytes += len;
 }
 
-void vt_fast(struct vt *vt, const char *bytes, size_t len)
+void vt_fast(struct vt *vt, const char *bytes, size_t len, bool ascii)
 {
 	size_t used, skip;
 
@@ -191,9 +246,9 @@ void vt_fast(struct vt *vt, const char *bytes, size_t len)
 		return;
 	}
 	if (settle(vt, bytes, len, &used)) {
-		skip = skippable(vt, bytes + used, len - used);
+		skip = skippable(vt, bytes + used, len - used, ascii);
 		if (skip)
-			skip_lines(vt, bytes + used, skip);
+			skip_lines(vt, bytes + used, skip, ascii);
 		used += skip;
 	}
 	parse_pieces(vt, bytes + used, len - used);
