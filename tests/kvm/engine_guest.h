@@ -28,6 +28,7 @@
 GUEST(spin);
 GUEST(io);
 GUEST(stringio);
+GUEST(bulk);
 GUEST(mmio);
 GUEST(pit);
 GUEST(lapic);

@@ -46,6 +46,22 @@ guest stringio
 	jmp	1b
 guest_stringio_end:
 
+/* 32 KiB from 0x100000 out of port 0x502 in one instruction, then 64 KiB in from 0x503 to 0x300000, then done
+ * (DATA = 1) */
+guest bulk
+	cld
+	mov	$0x502, %dx
+	mov	$0x100000, %esi
+	mov	$0x8000, %ecx
+	rep	outsb
+	mov	$0x503, %dx
+	mov	$0x300000, %edi
+	mov	$0x4000, %ecx
+	rep	insl
+	incq	DATA
+1:	jmp	1b
+guest_bulk_end:
+
 /* MMIO: writes its count to MMIO, reads MMIO + 8 into DATA + 8 */
 guest mmio
 	mov	$MMIO, %ebx

@@ -15,6 +15,30 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+/* Ports 0x502 and 0x503: what came out, and a pattern to go in. */
+struct pipe {
+	uint8_t out[0x8000 + 64];
+	uint32_t nout, nin;
+};
+
+static void pipe_write(void *arg, uint64_t off, const void *data, uint32_t len)
+{
+	struct pipe *p = arg;
+
+	if (p->nout < sizeof(p->out))
+		p->out[p->nout] = *(const uint8_t *)data;
+	p->nout++;
+}
+
+static void pipe_read(void *arg, uint64_t off, void *data, uint32_t len)
+{
+	uint32_t v = ((struct pipe *)arg)->nin++ * 2654435761u;
+
+	memcpy(data, &v, len < 4 ? len : 4);
+}
+
+static const struct vmc_bus_ops pipe_ops = { pipe_read, pipe_write };
+
 /* A device that remembers a number and how it was called. */
 struct dev {
 	uint64_t value;
@@ -125,6 +149,42 @@ static void timers(void)
 		ok = vmc_vm_resume(vm) == 0 && guest_reaches(vm, DATA, ticks + 10, 20000) && guest_goes_on(vm, DATA + 8);
 	}
 	tap_ok(ok, "and goes on in the next VM");
+	vmc_vm_free(vm);
+}
+
+/* A guest in the middle of long string instructions is moved again and again: every byte goes over once. */
+static void string_io(void)
+{
+	static struct pipe p;
+	struct vmc_vm *vm = guest_vm(true, 1, 16);
+	uint8_t *data = malloc(0x8000), *back = malloc(0x10000);
+	bool ok = data && back;
+	int moves = 0;
+
+	must(vm, vmc_bus_add(vm, VMC_BUS_PIO, 0x502, 5, &pipe_ops, &p, "pipe"), "bus");
+	for (uint32_t i = 0; ok && i < 0x8000; i++)
+		data[i] = (uint8_t)(i * 31 + i / 256);
+	must(vm, vmc_mem_write(vm, 0x100000, data, 0x8000), "write");
+	guest_load(vm, bulk);
+	must(vm, vmc_vm_start(vm), "start");
+	while (ok && moves < 200 && guest_u64(vm, DATA) == 0) {
+		usleep(2000);
+		vm = move(vm, 1);
+		must(vm, vmc_bus_add(vm, VMC_BUS_PIO, 0x502, 5, &pipe_ops, &p, "pipe"), "bus");
+		must(vm, vmc_vm_resume(vm), "resume");
+		moves++;
+	}
+	ok = ok && guest_reaches(vm, DATA, 1, 60000);
+	must(vm, vmc_vm_pause(vm), "pause");
+	must(vm, vmc_mem_read(vm, 0x300000, back, 0x10000), "read");
+	tap_ok(ok && moves > 3 && p.nout == 0x8000 && memcmp(p.out, data, 0x8000) == 0,
+		"rep outsb, moved to another VM in the middle, loses and repeats nothing");
+	for (uint32_t i = 0; ok && i < 0x4000; i++)
+		ok = ((uint32_t *)back)[i] == i * 2654435761u;
+	tap_ok(ok && p.nin == 0x4000, "nor does rep insl");
+	tap_note("%d moves, %u out, %u in", moves, p.nout, p.nin);
+	free(data);
+	free(back);
 	vmc_vm_free(vm);
 }
 
@@ -368,6 +428,7 @@ static void revive(void)
 int main(void)
 {
 	timers();
+	string_io();
 	two_cpus();
 	tsc();
 	devices();

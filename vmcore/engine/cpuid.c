@@ -60,6 +60,7 @@ static void adjust(struct vmc_vm *vm, struct kvm_cpuid_entry2 *e, uint32_t index
 	case 1:
 		e->ebx = (e->ebx & 0xffff) | n << 16 | index << 24;
 		e->ecx |= 1u << 31; /* a hypervisor is there */
+		e->ecx &= ~(1u << 5); /* no VMX: what a nested hypervisor keeps in KVM is not in a saved state */
 		if (vm->has_irqchip && kvm_cap(vm->kvm_fd, KVM_CAP_TSC_DEADLINE_TIMER))
 			e->ecx |= 1u << 24;
 		e->edx = n > 1 ? e->edx | 1u << 28 : e->edx & ~(1u << 28);
@@ -71,6 +72,9 @@ static void adjust(struct vmc_vm *vm, struct kvm_cpuid_entry2 *e, uint32_t index
 	case 0xb:
 	case 0x1f:
 		topology(e, index, n);
+		break;
+	case 0x80000001:
+		e->ecx &= ~(1u << 2); /* no SVM, for the same reason */
 		break;
 	case 0x80000008:
 		e->ecx = (e->ecx & ~0xf0ffu) | (n - 1) | log2_up(n) << 12;

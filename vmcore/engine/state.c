@@ -413,6 +413,10 @@ static int apply_machine(struct vmc_vm *vm, const struct sections *all)
 		if (rc == 0)
 			rc = check_part(vm, all, "pit", pit_load, true);
 	}
+	/* The clock twice: the vCPUs' MSRs make KVM write the wall clock, which it takes from it, and then their
+	 * TSCs give it a new base. */
+	if (rc == 0)
+		rc = check_part(vm, all, "clock", clock_load, true);
 	for (uint32_t i = 0; rc == 0 && i < VMC_MAX_VCPUS; i++)
 		if (vm->vcpus[i])
 			rc = apply_vcpu(vm->vcpus[i], get_vcpu(all, i), elapsed);

@@ -242,6 +242,24 @@ static int set_one_msr(struct vmc_vcpu *vcpu, const struct kvm_msr_entry *e)
 	return m.list.entries[0].data == want ? 0 : -EINVAL;
 }
 
+/* A guest that counts time by its TSC needs it as fast as it was; KVM's own tolerance is 250 ppm. */
+static int load_tsc_khz(struct vmc_vcpu *vcpu, const struct vcpu_state *s)
+{
+	int have = kvm_call_n(vcpu->fd, KVM_GET_TSC_KHZ, 0);
+	uint32_t want = 0;
+	int64_t off;
+
+	if (s->part[PART_TSC_KHZ])
+		memcpy(&want, s->part[PART_TSC_KHZ], sizeof(want));
+	off = (int64_t)want - have;
+	if (!want || have <= 0 || (off < 0 ? -off : off) <= want / 4000)
+		return 0;
+	if (kvm_call_n(vcpu->fd, KVM_SET_TSC_KHZ, want) == 0)
+		return 0;
+	return vmc_fail(vcpu->vm, -ENOTSUP, "the guest's TSC runs at %u kHz, this host's at %d kHz, and it cannot "
+		"scale it", want, have);
+}
+
 static int load_msrs(struct vmc_vcpu *vcpu, const struct vcpu_state *s, uint64_t elapsed_ns)
 {
 	uint32_t n = s->len[PART_MSRS] / sizeof(struct kvm_msr_entry), khz = 0;
@@ -322,6 +340,8 @@ int vcpu_state_load(struct vmc_vcpu *vcpu, const void *data, size_t len, uint64_
 	}
 	if (rc == 0)
 		rc = load_fixed(vcpu, &s, PART_LAPIC);
+	if (rc == 0)
+		rc = load_tsc_khz(vcpu, &s);
 	if (rc == 0)
 		rc = load_msrs(vcpu, &s, elapsed_ns);
 	for (size_t i = 0; rc == 0 && i < sizeof(after_msrs); i++)
