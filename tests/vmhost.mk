@@ -30,4 +30,4 @@ tests_fuzz_fuzz_manifest_LDADD = $(VMHOST_LIBS)
 endif
 
 EXTRA_DIST += tests/lib/vmhost.sh tests/kvm/vmhost_life.sh tests/kvm/vmhost_console.sh \
-	tests/kvm/vmhost_snapshot.sh tests/kvm/vmhost_qmp.sh
+	tests/kvm/vmhost_snapshot.sh tests/kvm/vmhost_qmp.sh tests/fuzz/corpus/qmp tests/fuzz/corpus/manifest

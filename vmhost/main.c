@@ -364,11 +364,14 @@ int main(int argc, char **argv)
 		ready_set(opt.ready_fd);
 	if (rc < 0) {
 		ready_failed(rc, err);
+		def_free(&opt.def);
 		return EXIT_USAGE;
 	}
 	rc = other_wishes(&opt);
-	if (rc >= 0)
+	if (rc >= 0) {
+		def_free(&opt.def);
 		return rc;
+	}
 	if (!opt.foreground && opt.ready_fd < 0) {
 		rc = ready_detach();
 		if (rc < 0) {

@@ -231,6 +231,7 @@ int sandbox_broker(int run_fd, int snap_fd)
 		SCMP_SYS(flock), SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(rt_sigreturn),
 		SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(restart_syscall), SCMP_SYS(getrandom),
 		SCMP_SYS(futex), SCMP_SYS(exit_group), SCMP_SYS(gettid), SCMP_SYS(getpid), SCMP_SYS(madvise),
+		SCMP_SYS(sigaltstack), /* AddressSanitizer asks at every call that does not return */
 	};
 	const int fds[2] = { run_fd, snap_fd };
 	scmp_filter_ctx ctx;
