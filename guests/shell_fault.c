@@ -62,8 +62,9 @@ static uint64_t do_readonly(void *unused)
 }
 static uint64_t do_nx(void *unused)
 {
-	static uint8_t code[] = { 0xc3 }; /* ret, but in data */
+	static volatile uint8_t code[1]; /* volatile, or a compiler may see a constant */
 
+	code[0] = 0xc3; /* ret, but in data */
 	((void (*)(void))(uint64_t)code)();
 	return 0;
 }

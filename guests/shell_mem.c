@@ -203,7 +203,8 @@ static void memory_map(void)
 	}
 	say("Inside RAM, this program:");
 	map_row((uint64_t)image_start, (uint64_t)text_end, "code, read-only");
-	map_row((uint64_t)text_end, (uint64_t)kdata_end, "page tables, GDT (ring 0)");
+	map_row((uint64_t)text_end, (uint64_t)rodata_end, "constants, read-only, no execute");
+	map_row((uint64_t)rodata_end, (uint64_t)kdata_end, "page tables, GDT (ring 0)");
 	map_row((uint64_t)kdata_end, (uint64_t)user_end, "data, no execute");
 	map_row((uint64_t)user_end, (uint64_t)image_end, "stacks, IDT, queues (ring 0)");
 	say("Devices:");

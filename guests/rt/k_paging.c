@@ -41,6 +41,7 @@ void k_paging_init(void)
 
 	pt0[0] = 0; /* a null pointer must fault */
 	protect(image_start, text_end, PTE_U);
+	protect(text_end, rodata_end, PTE_U | NX);
 	protect(kdata_end, user_end, PTE_U | PTE_W | NX);
 	__asm__ volatile("mov %%cr3, %0; mov %0, %%cr3" : "=r"(cr3)::"memory"); /* flush */
 	for (unsigned i = 0; i < rt_machine.nranges; i++) {

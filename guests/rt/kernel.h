@@ -183,6 +183,6 @@ void k_cpu_init(unsigned cpu);
 void k_trap(struct k_frame *f);
 
 /* guest.ld */
-extern uint8_t image_start[], text_end[], kdata_end[], user_end[], image_end[];
+extern uint8_t image_start[], text_end[], rodata_end[], kdata_end[], user_end[], image_end[];
 
 #endif

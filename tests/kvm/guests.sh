@@ -21,6 +21,9 @@ boot() {
 	in[$name]=$fd
 }
 
+# A guest that does not even start has nothing to be asked.
+boots() { local what=$1; shift; check "$what" boot "$@"; [ -n "${in[$1]-}" ] || finish; }
+
 type_in() { printf "$2" >&"${in[$1]}"; }
 
 qmp() { # qmp NAME COMMAND [ARGUMENTS]: the value of "return"
@@ -59,7 +62,7 @@ shows() {
 cpu_us() { qmp "$1" x-exits | jq '[.[]."cpu-time-us"] | add'; }
 
 # ---- shell ----
-check "shell boots" boot shell shell --memory 32M
+boots "shell boots" shell shell --memory 32M
 check "shell greets and prompts" says shell 'look at a virtual machine'
 check "help lists a command of each kind" sh_says help 'peek.*fault.*crash'
 check "an unknown command is told" sh_says frobnicate 'no command frobnicate'
@@ -106,20 +109,20 @@ stopped() { [ "$(qmp shell query-status | jq -r .running)" = false ] || [ "$(cou
 check "exit triple ends or restarts the VM" wait_for 10 stopped
 qmp shell quit >/dev/null
 
-check "a VM for its exit code" boot code shell --memory 16M
+boots "a VM for its exit code" code shell --memory 16M
 says code 'shell> ' && type_in code 'exit debug 7\ry'
 code_told() { [ "$(qmp code query-status | jq -r .status)" = shutdown ] && grep -aq '\b7\b' "$XDG_RUNTIME_DIR/vitrine/code/log"; }
 check "exit debug 7 stops the VM, and the log has the 7" wait_for 10 code_told
 qmp code quit >/dev/null
 
-check "a VM to crash" boot crash shell --memory 16M
+boots "a VM to crash" crash shell --memory 16M
 says crash 'shell> ' && type_in crash 'crash\ry'
 crashed() { said crash 'nothing crashed|does not have it' || [ "$(qmp crash query-status | jq -r .status)" = internal-error ]; }
 check "crash: survived, or a stopped VM with a reason" wait_for 10 crashed
 qmp crash quit >/dev/null
 
 # ---- pager ----
-check "pager boots" boot pager pager --memory 64M
+boots "pager boots" pager pager --memory 64M
 check "pager shows its keys and its size" shows pager '80x24'
 check "it begins with the banner" shows pager 'mode +4 banner'
 for m in 1:sweep 2:random 3:hot 5:ball 6:waves 4:banner; do
@@ -159,7 +162,7 @@ check "it fits 40x10" shows pager 'verify *$'
 qmp pager quit >/dev/null
 
 # ---- clock ----
-check "clock boots" boot clock clock --memory 16M
+boots "clock boots" clock clock --memory 16M
 check "clock shows the clocks" shows clock 'kvmclock +[0-9.]+ s'
 ticks() { frame clock | sed -n 's/.* \([0-9]*\) ticks.*/\1/p'; }
 t1=$(ticks); sleep 2; t2=$(ticks)
@@ -173,7 +176,7 @@ check "and it ticks on" test "$(ticks)" -gt "$t1"
 qmp clock quit >/dev/null
 
 # ---- smp ----
-check "smp boots with 2 vCPUs" boot smp smp --memory 16M --vcpus 2
+boots "smp boots with 2 vCPUs" smp smp --memory 16M --vcpus 2
 check "both work" shows smp 'vCPU1 .* [1-9][0-9]* primes' 20
 check "IPIs go round" shows smp 'IPI lap +[1-9]'
 check "with a lock no addition is lost" shows smp "^ lock +[1-9][0-9']+ adds, none lost"
@@ -181,11 +184,11 @@ check "without one the count is shown" shows smp "no lock +[1-9][0-9']+ adds, ([
 type_in smp 'p'
 check "p pauses" shows smp 'paused'
 qmp smp quit >/dev/null
-check "smp boots with 1 vCPU" boot smp1 smp --memory 16M
+boots "smp boots with 1 vCPU" smp1 smp --memory 16M
 check "and says how to give it two" shows smp1 'one vCPU.*' 20
 check "and how" shows smp1 'vcpus = 2'
 qmp smp1 quit >/dev/null
-check "smp boots with 4 vCPUs" boot smp4 smp --memory 16M --vcpus 4
+boots "smp boots with 4 vCPUs" smp4 smp --memory 16M --vcpus 4
 check "all four work" shows smp4 'vCPU3 .* [1-9][0-9]* primes' 30
 qmp smp4 quit >/dev/null
 
