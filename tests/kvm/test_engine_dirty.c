@@ -202,7 +202,7 @@ static void full_ring(uint64_t idle)
 	page = (FIRST + 17) * 4096ull;
 	first = guest_u64(vm, page) & 0xff; /* touch counts in a byte */
 	must(vm, vmc_vm_resume(vm), "resume");
-	tap_ok(guest_reaches(vm, DATA, guest_u64(vm, DATA) + 1, 60000) && (guest_u64(vm, page) & 0xff) != first,
+	tap_ok(guest_reaches(vm, DATA, guest_u64(vm, DATA) + 2, 60000) && (guest_u64(vm, page) & 0xff) != first,
 		"ring: and it goes on");
 	vmc_vm_free(vm);
 }
