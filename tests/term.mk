@@ -36,7 +36,7 @@ tests_fuzz_fuzz_pane_CFLAGS = $(AM_CFLAGS) $(VTERM_CFLAGS)
 tests_fuzz_fuzz_pane_LDFLAGS = $(AM_LDFLAGS) $(LIBFUZZER_LDFLAGS)
 tests_fuzz_fuzz_pane_LDADD = libterm.la libpane.la libfilter.la $(VTERM_LIBS)
 endif
-EXTRA_DIST += tests/fuzz/corpus/pane
+EXTRA_DIST += tests/fuzz/corpus/pane tests/tui/term.sh
 
 check_PROGRAMS += tests/bench/bench_pane
 tests_bench_bench_pane_SOURCES = tests/bench/bench_pane.c

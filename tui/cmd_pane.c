@@ -36,7 +36,10 @@ int cmd_scroll(struct ui_cmd_call *call)
 		ui_warn(call->ui, "this pane is no console");
 		return -EINVAL;
 	}
-	ui_say(call->ui, "looking back: PgUp PgDn, arrows, Home, End; Enter types again");
+	/* The console's own command: a cursor to look back, search and copy with. */
+	for (const struct ui_cmd *const *cmd = call->panel->ops->cmds; cmd != NULL && *cmd != NULL; cmd++)
+		if (strcmp((*cmd)->name, "copy-mode") == 0)
+			return (*cmd)->exec(call);
 	return 0;
 }
 

@@ -62,7 +62,7 @@ const struct ui_cmd command_table[] = {
 		"1=vms 2=console 3=vcpu 4=memmap 5=heat 6=hex 7=snapshots 8=log 9=serial", CMD_UI, cmd_view, complete_view)
 	ROW("goto", "[ADDRESS]", "Show guest memory at a physical address in the hex view.",
 		"g", VM, cmd_goto, NULL)
-	ROW("scroll", "", "Look back in the console: PgUp, PgDn, arrows; Enter returns to typing.",
+	ROW("scroll", "", "Look back in the console: PgUp, PgDn, arrows, v selects, / searches; Enter returns to typing.",
 		NULL, CMD_UI, cmd_scroll, NULL)
 	ROW("filter", "[TEXT]", "Show only the lines of the focused pane that contain a text.",
 		"/", CMD_UI, cmd_filter, NULL)
@@ -156,6 +156,18 @@ const struct ui_cmd *command_find(const char *name)
 	return NULL;
 }
 
+/* The focused view's own commands have names too. */
+static const struct ui_cmd *of_panel(struct ui *ui, const char *name)
+{
+	struct panel *p = ui_focused_panel(ui);
+	const struct ui_cmd *const *cmd;
+
+	for (cmd = p != NULL ? p->ops->cmds : NULL; cmd != NULL && *cmd != NULL; cmd++)
+		if (strcmp((*cmd)->name, name) == 0)
+			return *cmd;
+	return NULL;
+}
+
 /* Not a name: the one command it begins, or what it may have meant. */
 static const struct ui_cmd *guess(struct ui *ui, const char *name)
 {
@@ -188,6 +200,8 @@ int command_exec(struct ui *ui, int argc, char **argv)
 		return 0;
 	cmd = command_find(argv[0]);
 	if (cmd == NULL || !(cmd->flags & CMD_UI))
+		cmd = of_panel(ui, argv[0]);
+	if (cmd == NULL)
 		cmd = guess(ui, argv[0]);
 	if (cmd == NULL)
 		return -ENOENT;

@@ -24,11 +24,16 @@ static void add(void *arg, const char *text)
 
 static void add_commands(struct ui *ui, const char *prefix)
 {
+	struct panel *p = ui_focused_panel(ui);
+	const struct ui_cmd *const *cmd;
 	size_t i, len = strlen(prefix);
 
 	for (i = 0; command_table[i].name != NULL; i++)
 		if ((command_table[i].flags & CMD_UI) && strncmp(command_table[i].name, prefix, len) == 0)
 			add(&ui->line, command_table[i].name);
+	for (cmd = p != NULL ? p->ops->cmds : NULL; cmd != NULL && *cmd != NULL; cmd++)
+		if (strncmp((*cmd)->name, prefix, len) == 0)
+			add(&ui->line, (*cmd)->name);
 	if (ui->line.ncompletion > 0 || len < 2)
 		return;
 	for (i = 0; command_table[i].name != NULL; i++) /* not the beginning, then: somewhere in it */

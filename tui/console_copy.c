@@ -233,7 +233,14 @@ enum panel_result console_copy_key(struct console *c, int key)
 	case 'v' & 0x1f:
 		select_from_here(c, true);
 		return PANEL_REDRAW;
-	case 'y': case UI_KEY_ENTER:
+	case UI_KEY_ENTER:
+		if (!c->selecting) { /* back to typing: what Enter does anywhere else */
+			console_copy_end(c);
+			return PANEL_IGNORED;
+		}
+		copy_selection(c);
+		return PANEL_REDRAW;
+	case 'y':
 		copy_selection(c);
 		return PANEL_REDRAW;
 	case '/': case '?': /* back in time, and forward */

@@ -167,7 +167,8 @@ static void died(struct pane *p, const char *cause)
 		pause = p->deaths > 8 ? BACKOFF_MAX_MS : 50ull << (p->deaths - 1);
 		pause = pause > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : pause;
 	}
-	snprintf(line, sizeof(line), "What the guest printed ended the pane's parser (%s); a new one starts%s.", why,
+	snprintf(line, sizeof(line), "%s (%s); a new one starts%s.",
+		p->chunk ? "what the guest printed ended the pane's parser" : "the pane's parser ended", why,
 		p->deaths > 1 ? ", without the history" : p->chunk ? " and leaves it out" : "");
 	p->ops->said(p->arg, line);
 	p->retry_ms = now + pause;

@@ -177,8 +177,8 @@ static uint32_t attributes(const struct console *c, const struct term_cell *cell
 
 	if (console_selected(c, line, col))
 		a ^= A_REVERSE;
-	if (c->copy && c->cy == (int)(line - pane_view(c->pane)->top_line) && c->cx == col && !c->p.focused)
-		a ^= A_REVERSE;
+	if (c->copy && c->cy == (int)(line - pane_view(c->pane)->top_line) && c->cx == col)
+		a ^= A_REVERSE; /* CONTROL mode has no terminal cursor */
 	return a;
 }
 
@@ -222,8 +222,8 @@ static void draw_status(struct console *c)
 	}
 	if (status[0])
 		ui_draw(&c->p, y, 0, ROLE_WARN, " %s ", status);
-	else if (c->copy && c->p.rect.h > 2)
-		ui_draw(&c->p, y, 0, ROLE_STATUS, "%s", c->selecting ?
+	else if (c->copy && c->p.rect.h > 2) /* not over the line the cursor is in */
+		ui_draw(&c->p, c->cy == y ? y - 1 : y, 0, ROLE_STATUS, "%s", c->selecting ?
 			" y copy  q forget the selection " :
 			" v select  V line  / search up  ? down  n next  g G ends  q back ");
 }
@@ -310,7 +310,7 @@ static struct console *of(struct ui_cmd_call *call)
 	return NULL;
 }
 
-static int cmd_scroll(struct ui_cmd_call *call)
+static int cmd_copy(struct ui_cmd_call *call)
 {
 	struct console *c = of(call);
 
@@ -343,7 +343,7 @@ static int cmd_paste(struct ui_cmd_call *call)
 		return -EINVAL;
 	text = console_copied(&len);
 	if (!text) {
-		ui_warn(call->ui, "nothing was copied yet: scroll, then v and y copy");
+		ui_warn(call->ui, "nothing was copied yet: in copy-mode, v selects and y copies");
 		return -ENOENT;
 	}
 	console_paste(&c->p, text, len);
@@ -361,10 +361,10 @@ static int cmd_restart(struct ui_cmd_call *call)
 	return 0;
 }
 
-static const struct ui_cmd scroll_cmd = {
-	.name = "scroll", .args = "", .keys = "v", .flags = CMD_UI,
+static const struct ui_cmd copy_cmd = {
+	.name = "copy-mode", .args = "", .keys = "v", .flags = CMD_UI,
 	.help = "Look back in a console: move, select (v), copy (y), search (/).",
-	.exec = cmd_scroll,
+	.exec = cmd_copy,
 };
 static const struct ui_cmd search_cmd = {
 	.name = "console-search", .args = "[TEXT]", .keys = NULL, .flags = CMD_UI,
@@ -382,7 +382,7 @@ static const struct ui_cmd restart_cmd = {
 	.exec = cmd_restart,
 };
 
-static const struct ui_cmd *const console_cmds[] = { &scroll_cmd, &search_cmd, &paste_cmd, &restart_cmd, NULL };
+static const struct ui_cmd *const console_cmds[] = { &copy_cmd, &search_cmd, &paste_cmd, &restart_cmd, NULL };
 
 const struct panel_ops panel_console = {
 	.name = "console", .help = "What a VM shows on hvc0, and where you type to it.",
