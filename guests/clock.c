@@ -183,7 +183,7 @@ static int clocks(int row, uint64_t now)
 	rt_snprintf(note, sizeof(note), "1 s steps");
 	clock_row(row++, "RTC", rtc + ck.rtc_started_us, now, note);
 	scr_text(row, 1, ST_KEY, "APIC timer");
-	scr_printf(row++, 12, ST_PLAIN, "late %lu us, mean %lu, max %lu", ck.late_us,
+	scr_printf(row++, 12, ST_PLAIN, "late %lu us, mean %lu max %lu", ck.late_us,
 		ck.probes ? ck.late_sum_us / ck.probes : 0, ck.late_max_us);
 	return row;
 }

@@ -217,15 +217,15 @@ static void banner(void)
 	unsigned cols, rows;
 
 	rt_console_size(&cols, &rows);
-	rt_printf("\x1b[0m\x1b[2J\x1b[H%s shell %s look at a virtual machine from inside\r\n",
-		scr_sgr(ST_TITLE), scr_sgr(ST_PLAIN));
+	rt_printf("\x1b[0m\x1b[2J\x1b[H%s shell %s look at a virtual machine%s\r\n",
+		scr_sgr(ST_TITLE), scr_sgr(ST_PLAIN), cols < 48 ? "" : " from inside");
 	rt_printf("%s%lu MiB, %s, %s %ux%u%s\r\n", scr_sgr(ST_DIM),
 		(rt_machine.ram_bytes + 0xfffff) >> 20, rt_machine.hypervisor[0] ? rt_machine.hypervisor : "no hypervisor",
 		rt_machine.console, cols, rows, scr_sgr(ST_PLAIN));
 	say_key("help", "the commands");
 	say_key("map", "what is where in memory");
-	say_key("exit pio", "leave guest mode, be told why");
-	say_key("fault pf", "raise a page fault and survive");
+	say_key("exit pio", "leave guest mode and why");
+	say_key("fault pf", "a page fault, survived");
 }
 
 void rt_main(void)

@@ -220,7 +220,7 @@ void cmd_irq(const struct args *a)
 			continue;
 		if (v < 32)
 			rt_snprintf(name, sizeof(name), "%s%s", rt_vector_name(v),
-				v == 6 ? " or system call" : "");
+				v == 6 ? " (system call)" : "");
 		else
 			rt_snprintf(name, sizeof(name), "%s",
 				v - 32 < ARRAY_SIZE(ours) ? ours[v - 32] : "spurious");
