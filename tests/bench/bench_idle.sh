@@ -18,6 +18,7 @@ ticks() { # ticks NAME... : CPU ticks of the processes with these names
 	done
 	echo "$s"
 }
+seconds=${BENCH_SECONDS:-$seconds}
 v0=$(ticks vitrine vitrine-term) h0=$(ticks vitrine-vm)
 sleep $seconds
 v1=$(ticks vitrine vitrine-term) h1=$(ticks vitrine-vm)
@@ -28,6 +29,6 @@ awk -v v=$((v1 - v0)) -v h=$((h1 - h0)) -v t="$tck" -v s=$seconds -v n=$count 'B
 # PSS of each VM process less its guest RAM (the mapping that is as large as the guest's memory).
 for p in $(pids); do
 	[ "$(cat "/proc/$p/comm" 2>/dev/null)" = vitrine-vm ] || continue
-	awk -v p="$p" '/^[0-9a-f]+-[0-9a-f]+ /{split($1, a, "-"); size = strtonum("0x" a[2]) - strtonum("0x" a[1])}
-		/^Pss:/{pss += $2; if (size >= 33554432) ram += $2} END {print pss - ram}' "/proc/$p/smaps" 2>/dev/null
+	awk '/^Size:/{size = $2} /^Pss:/{pss += $2; if (size >= 32768) ram += $2} END {print pss - ram}' \
+		"/proc/$p/smaps" 2>/dev/null
 done | sort -n | awk '{v[NR] = $1; s += $1} END {if (NR) printf "PSS beyond guest RAM: %d processes, %.2f MiB a VM (aim: 4 MiB: %.2fx)\n", NR, s / 1024 / '$count', s / 1024 / '$count' / 4}'
