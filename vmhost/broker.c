@@ -1,4 +1,5 @@
-/* broker.c - the asking half, and making the other. See broker.h. Any thread of the VM's process. */
+/* broker.c - the asking half, and making the other. See broker.h. Any thread of the VM's process.
+ */
 #include "vmhost/broker.h"
 #include "vmhost/sandbox.h"
 #include <errno.h>
@@ -29,7 +30,8 @@ struct broker {
 
 bool snapshot_id_ok(const char *id)
 {
-	size_t len = strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
+	size_t len =
+		strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
 
 	return len > 0 && len < SNAPSHOT_ID_SIZE - 8 && !id[len] && id[0] != '.' && id[0] != '-';
 }
@@ -63,11 +65,11 @@ static void child(int sock, int run_fd, int snap_fd, bool sandbox)
 	broker_serve(3, 4, snap_fd >= 0 ? 5 : -1);
 }
 
-int broker_start(const char *run_dir, const char *snap_dir, bool sandbox, struct broker **out, char *err,
-	size_t err_size)
+int broker_start(const char *run_dir, const char *snap_dir, bool sandbox, struct broker **out,
+	char *err, size_t err_size)
 {
 	struct broker *b = calloc(1, sizeof(*b));
-	int sv[2] = { -1, -1 }, run_fd = -1, snap_fd = -1, rc;
+	int sv[2] = {-1, -1}, run_fd = -1, snap_fd = -1, rc;
 	const char *what = run_dir;
 
 	if (!b)
@@ -116,18 +118,25 @@ static int take_fd(struct msghdr *msg)
 	struct cmsghdr *c = CMSG_FIRSTHDR(msg);
 	int fd = -1;
 
-	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(int)))
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
+		c->cmsg_len == CMSG_LEN(sizeof(int)))
 		memcpy(&fd, CMSG_DATA(c), sizeof(fd));
 	return fd;
 }
 
 /* One request, one answer. Return: its rc; @fd: what came with it, -1 when nothing did. */
-static int ask(struct broker *b, const struct broker_request *req, struct broker_answer *ans, int *fd)
+static int ask(
+	struct broker *b, const struct broker_request *req, struct broker_answer *ans, int *fd)
 {
-	union { char buf[CMSG_SPACE(sizeof(int))]; struct cmsghdr align; } control;
-	struct iovec iov = { ans, sizeof(*ans) };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.buf,
-		.msg_controllen = sizeof(control.buf) };
+	union {
+		char buf[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control;
+	struct iovec iov = {ans, sizeof(*ans)};
+	struct msghdr msg = {.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.buf,
+		.msg_controllen = sizeof(control.buf)};
 	ssize_t n;
 
 	*fd = -1;
@@ -149,7 +158,7 @@ static int ask(struct broker *b, const struct broker_request *req, struct broker
 
 static int simple(struct broker *b, enum broker_op op, const char *id, uint32_t number)
 {
-	struct broker_request req = { .op = op, .number = number };
+	struct broker_request req = {.op = op, .number = number};
 	struct broker_answer ans;
 	int fd, rc;
 
@@ -164,7 +173,7 @@ static int simple(struct broker *b, enum broker_op op, const char *id, uint32_t 
 
 static int with_fd(struct broker *b, enum broker_op op, const char *id, uint32_t number)
 {
-	struct broker_request req = { .op = op, .number = number };
+	struct broker_request req = {.op = op, .number = number};
 	struct broker_answer ans;
 	int fd, rc;
 
@@ -184,7 +193,7 @@ int broker_clean(struct broker *b)
 
 int broker_list(struct broker *b, uint32_t index, char id[SNAPSHOT_ID_SIZE])
 {
-	struct broker_request req = { .op = BR_LIST, .number = index };
+	struct broker_request req = {.op = BR_LIST, .number = index};
 	struct broker_answer ans;
 	int fd, rc = ask(b, &req, &ans, &fd);
 

@@ -1,10 +1,10 @@
 /*
- * broker.h - files for a process that opens none: a small process, made before anything else is set up, that
- * holds the VM's snapshot folder and its runtime folder and nothing else.
+ * broker.h - files for a process that opens none: a small process, made before anything else is set
+ * up, that holds the VM's snapshot folder and its runtime folder and nothing else.
  *
- * Requests are one fixed-size packet each, answers too, with a descriptor where one was asked for. What can
- * be asked for is the list below; a snapshot is named by its checked id, a file by its number. Any thread
- * of the VM's process (one lock).
+ * Requests are one fixed-size packet each, answers too, with a descriptor where one was asked for.
+ * What can be asked for is the list below; a snapshot is named by its checked id, a file by its
+ * number. Any thread of the VM's process (one lock).
  */
 #ifndef VMHOST_BROKER_H
 #define VMHOST_BROKER_H
@@ -19,13 +19,15 @@ extern const char *const snapshot_file_names[SNAP_FILES];
 
 struct broker;
 
-/** broker_start() - fork it. @snap_dir: "" for a VM without snapshots. Before any thread is made. */
-int broker_start(const char *run_dir, const char *snap_dir, bool sandbox, struct broker **out, char *err,
-	size_t err_size);
+/** broker_start() - fork it. @snap_dir: "" for a VM without snapshots. Before any thread is made.
+ */
+int broker_start(const char *run_dir, const char *snap_dir, bool sandbox, struct broker **out,
+	char *err, size_t err_size);
 /** broker_stop() - remove the sockets from the runtime folder, and end. */
 void broker_stop(struct broker *b);
 
-/** broker_clean() - first call: waits until the broker of a killed predecessor is gone, removes what it left. */
+/** broker_clean() - first call: waits until the broker of a killed predecessor is gone, removes
+ * what it left. */
 int broker_clean(struct broker *b);
 /** broker_list() - the id of snapshot number @index. -ENOENT past the last. */
 int broker_list(struct broker *b, uint32_t index, char id[SNAPSHOT_ID_SIZE]);
@@ -44,8 +46,19 @@ int broker_delete(struct broker *b, const char *id);
 bool snapshot_id_ok(const char *id);
 
 /* Between the two halves (broker.c, broker_server.c). */
-enum broker_op { BR_CLEAN = 1, BR_LIST, BR_FILE, BR_NEW, BR_NEW_FILE, BR_NEW_FOLDER, BR_COMMIT, BR_DISCARD,
-	BR_FOLDER, BR_DELETE, BR_BYE };
+enum broker_op {
+	BR_CLEAN = 1,
+	BR_LIST,
+	BR_FILE,
+	BR_NEW,
+	BR_NEW_FILE,
+	BR_NEW_FOLDER,
+	BR_COMMIT,
+	BR_DISCARD,
+	BR_FOLDER,
+	BR_DELETE,
+	BR_BYE
+};
 struct broker_request {
 	uint32_t op, number; /* number: of a file, or an index into the list */
 	char id[SNAPSHOT_ID_SIZE];

@@ -1,6 +1,6 @@
 /*
- * broker_server.c - the answering half of broker.h, in a process of its own with one thread. The asking side may
- * have been taken over by a guest: every request is checked as if it had been.
+ * broker_server.c - the answering half of broker.h, in a process of its own with one thread. The
+ * asking side may have been taken over by a guest: every request is checked as if it had been.
  */
 #include "vmhost/broker.h"
 #include <dirent.h>
@@ -13,8 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define TEMP	    ".new-" /* being written */
-#define GONE	    ".del-" /* being removed */
+#define TEMP        ".new-" /* being written */
+#define GONE        ".del-" /* being removed */
 #define MAX_ENTRIES 4096
 
 struct server {
@@ -36,7 +36,8 @@ static DIR *open_list(int dir_fd, const char *name)
 	return d;
 }
 
-/* A snapshot's folder holds plain files only; whatever else somebody put there stays, and so does it. */
+/* A snapshot's folder holds plain files only; whatever else somebody put there stays, and so does
+ * it. */
 static int remove_folder(int dir_fd, const char *name)
 {
 	DIR *d = open_list(dir_fd, name);
@@ -67,7 +68,8 @@ static int clean(struct server *s)
 	if (!d)
 		return -errno;
 	for (unsigned n = 0; n < MAX_ENTRIES && (e = readdir(d)); n++)
-		if (!strncmp(e->d_name, TEMP, strlen(TEMP)) || !strncmp(e->d_name, GONE, strlen(GONE)))
+		if (!strncmp(e->d_name, TEMP, strlen(TEMP)) ||
+			!strncmp(e->d_name, GONE, strlen(GONE)))
 			remove_folder(s->snap_fd, e->d_name);
 	closedir(d);
 	return 0;
@@ -108,7 +110,8 @@ static int open_file(struct server *s, const char *folder, uint32_t file, int fl
 	dir = open_folder(s, folder);
 	if (dir < 0)
 		return dir;
-	fd = openat(dir, snapshot_file_names[file], flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+	fd = openat(
+		dir, snapshot_file_names[file], flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
 	rc = fd < 0 ? -errno : 0;
 	close(dir);
 	if (rc == 0 && (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))) {
@@ -124,7 +127,7 @@ static int commit(struct server *s, const char *temp, const char *id)
 }
 
 /* Out of sight in one step, then piece by piece; a crash in between leaves what clean() finds. */
-static int delete(struct server *s, const char *id)
+static int delete (struct server *s, const char *id)
 {
 	char gone[SNAPSHOT_ID_SIZE + 8];
 
@@ -136,14 +139,15 @@ static int delete(struct server *s, const char *id)
 
 static int bye(struct server *s)
 {
-	static const char *const names[] = { "control", "console", "console1" };
+	static const char *const names[] = {"control", "console", "console1"};
 
 	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		unlinkat(s->run_fd, names[i], 0);
 	return 0;
 }
 
-static int serve_one(struct server *s, const struct broker_request *req, struct broker_answer *ans, int *fd)
+static int serve_one(
+	struct server *s, const struct broker_request *req, struct broker_answer *ans, int *fd)
 {
 	bool named = req->op == BR_FILE || req->op == BR_NEW || req->op == BR_NEW_FILE ||
 		     req->op == BR_NEW_FOLDER || req->op == BR_COMMIT || req->op == BR_DISCARD ||
@@ -175,7 +179,7 @@ static int serve_one(struct server *s, const struct broker_request *req, struct 
 	case BR_FOLDER:
 		return *fd = open_folder(s, ".");
 	case BR_DELETE:
-		return delete(s, req->id);
+		return delete (s, req->id);
 	case BR_BYE:
 		return bye(s);
 	default:
@@ -185,9 +189,12 @@ static int serve_one(struct server *s, const struct broker_request *req, struct 
 
 static int answer(int sock, struct broker_answer *ans, int fd)
 {
-	union { char buf[CMSG_SPACE(sizeof(int))]; struct cmsghdr align; } control;
-	struct iovec iov = { ans, sizeof(*ans) };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	union {
+		char buf[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control;
+	struct iovec iov = {ans, sizeof(*ans)};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
 	struct cmsghdr *c;
 
 	if (fd >= 0) {
@@ -205,11 +212,11 @@ static int answer(int sock, struct broker_answer *ans, int fd)
 
 void broker_serve(int sock, int run_fd, int snap_fd)
 {
-	struct server s = { sock, run_fd, snap_fd };
+	struct server s = {sock, run_fd, snap_fd};
 	struct broker_request req;
 
 	for (;;) {
-		struct broker_answer ans = { 0 };
+		struct broker_answer ans = {0};
 		ssize_t n = recv(sock, &req, sizeof(req), 0);
 		int fd = -1;
 

@@ -3,8 +3,8 @@
 #define VMHOST_CMDS_H
 #include "vmhost/qmp.h"
 
-extern const struct qmp_command cmds_qemu[];	 /* those that QEMU has */
-extern const struct qmp_command cmds_own[];	 /* x-... */
+extern const struct qmp_command cmds_qemu[];     /* those that QEMU has */
+extern const struct qmp_command cmds_own[];      /* x-... */
 extern const struct qmp_command cmds_snapshot[]; /* snapshots and jobs */
 
 #endif

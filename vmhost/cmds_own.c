@@ -17,13 +17,15 @@ static json_t *cmd_query_vm(struct qmp_call *call)
 {
 	struct host *h = call->host;
 
-	return json_pack("{s:s, s:s, s:o, s:i, s:i, s:o, s:o, s:o, s:i, s:i, s:I, s:b, s:s, s:s, s:b}", "name",
-		h->def.name, "status", host_status(h), "reason", qmp_text(h->reason), "pid", (int)getpid(), "vcpus",
-		(int)vmc_vcpu_count(h->vm), "memory", qmp_hex(vmc_mem_size(h->vm)), "kernel",
-		qmp_text(h->kernel_path), "cmdline", qmp_text(h->def.cmdline ? h->def.cmdline : ""), "cols", h->cols, "rows",
-		h->rows, "uptime-ms", (json_int_t)((host_now_us() - h->started_us) / 1000), "sandbox",
-		h->sandboxed, "dirty-log", inspect_dirty_log(h->vm), "current", h->current, "snapshots",
-		h->def.snapshots);
+	return json_pack(
+		"{s:s, s:s, s:o, s:i, s:i, s:o, s:o, s:o, s:i, s:i, s:I, s:b, s:s, s:s, s:b}",
+		"name", h->def.name, "status", host_status(h), "reason", qmp_text(h->reason), "pid",
+		(int)getpid(), "vcpus", (int)vmc_vcpu_count(h->vm), "memory",
+		qmp_hex(vmc_mem_size(h->vm)), "kernel", qmp_text(h->kernel_path), "cmdline",
+		qmp_text(h->def.cmdline ? h->def.cmdline : ""), "cols", h->cols, "rows", h->rows,
+		"uptime-ms", (json_int_t)((host_now_us() - h->started_us) / 1000), "sandbox",
+		h->sandboxed, "dirty-log", inspect_dirty_log(h->vm), "current", h->current,
+		"snapshots", h->def.snapshots);
 }
 
 static struct vmc_vcpu *which_cpu(struct qmp_call *call, uint64_t *index)
@@ -40,7 +42,8 @@ static struct vmc_vcpu *which_cpu(struct qmp_call *call, uint64_t *index)
 
 static json_t *registers_of(struct qmp_call *call, uint64_t cpu)
 {
-	json_t *regs = inspect_registers(call->host->vm, (uint32_t)cpu, call->error, sizeof(call->error));
+	json_t *regs =
+		inspect_registers(call->host->vm, (uint32_t)cpu, call->error, sizeof(call->error));
 
 	return regs ? json_pack("{s:I, s:o}", "cpu", (json_int_t)cpu, "registers", regs) : NULL;
 }
@@ -151,7 +154,9 @@ static json_t *cmd_read_memory(struct qmp_call *call)
 
 static int digit(char c)
 {
-	return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+	return c >= '0' && c <= '9'                 ? c - '0'
+	       : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10
+						    : -1;
 }
 
 static json_t *cmd_write_memory(struct qmp_call *call)
@@ -166,7 +171,8 @@ static json_t *cmd_write_memory(struct qmp_call *call)
 		return NULL;
 	if (!len || strlen(hex) % 2 || len > MEMORY_MAX ||
 		strspn(hex, "0123456789abcdefABCDEF") != 2 * len)
-		return qmp_fail(call, "'data' must be 1 to %d bytes as pairs of hex digits", MEMORY_MAX);
+		return qmp_fail(
+			call, "'data' must be 1 to %d bytes as pairs of hex digits", MEMORY_MAX);
 	data = malloc(len);
 	if (!data)
 		return NULL;
@@ -208,28 +214,32 @@ static json_t *cmd_console_info(struct qmp_call *call)
 		struct console_info info;
 
 		console_info(call->host->console[i], &info);
-		json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:I, s:i, s:b}", "name", info.name,
-			"socket", i ? "console1" : "console", "history", (json_int_t)info.history, "total",
-			(json_int_t)info.total, "clients", (int)info.clients, "stalled", info.stalled));
+		json_array_append_new(
+			list, json_pack("{s:s, s:s, s:I, s:I, s:i, s:b}", "name", info.name,
+				      "socket", i ? "console1" : "console", "history",
+				      (json_int_t)info.history, "total", (json_int_t)info.total,
+				      "clients", (int)info.clients, "stalled", info.stalled));
 	}
 	return list;
 }
 
 static bool parse_topics(struct qmp_call *call, uint32_t *topics)
 {
-	static const char *const names[] = { "stats", "registers", "heat", "memory-map" };
+	static const char *const names[] = {"stats", "registers", "heat", "memory-map"};
 	json_t *list = json_object_get(call->args, "topics"), *v;
 	size_t i;
 
 	*topics = 0;
-	json_array_foreach(list, i, v) {
+	json_array_foreach(list, i, v)
+	{
 		const char *s = json_string_value(v);
 		unsigned t = 0;
 
 		while (s && t < 4 && strcmp(s, names[t]))
 			t++;
 		if (!s || t == 4) {
-			qmp_fail(call, "'topics' takes \"stats\", \"registers\", \"heat\", \"memory-map\"");
+			qmp_fail(call, "'topics' takes \"stats\", \"registers\", \"heat\", "
+				       "\"memory-map\"");
 			return false;
 		}
 		*topics |= 1u << t;
@@ -244,9 +254,12 @@ static bool parse_heat(struct qmp_call *call, struct subscribe_params *p)
 	uint64_t cells = 256;
 	const char *key;
 
-	json_object_foreach(heat, key, v) {
-		uint64_t *to = !strcmp(key, "start") ? &p->heat_start : !strcmp(key, "size") ? &p->heat_size
-			: !strcmp(key, "cells") ? &cells : NULL;
+	json_object_foreach(heat, key, v)
+	{
+		uint64_t *to = !strcmp(key, "start")   ? &p->heat_start
+			       : !strcmp(key, "size")  ? &p->heat_size
+			       : !strcmp(key, "cells") ? &cells
+						       : NULL;
 
 		if (!to || !qmp_number(v, to)) {
 			qmp_fail(call, "'heat' takes the numbers start, size and cells");
@@ -255,7 +268,8 @@ static bool parse_heat(struct qmp_call *call, struct subscribe_params *p)
 	}
 	if (cells < 1 || cells > HEAT_CELLS_MAX || p->heat_start % VMC_PAGE_SIZE ||
 		p->heat_size % VMC_PAGE_SIZE || p->heat_start + p->heat_size < p->heat_start) {
-		qmp_fail(call, "'heat': cells 1 to %d, start and size multiples of 4096", HEAT_CELLS_MAX);
+		qmp_fail(call, "'heat': cells 1 to %d, start and size multiples of 4096",
+			HEAT_CELLS_MAX);
 		return false;
 	}
 	p->heat_cells = (uint32_t)cells;
@@ -265,7 +279,7 @@ static bool parse_heat(struct qmp_call *call, struct subscribe_params *p)
 static json_t *cmd_subscribe(struct qmp_call *call)
 {
 	struct subscription **sub = conn_subscription(call->conn), *next = NULL;
-	struct subscribe_params p = { 0 };
+	struct subscribe_params p = {0};
 	uint64_t interval;
 	int rc;
 
@@ -276,8 +290,8 @@ static json_t *cmd_subscribe(struct qmp_call *call)
 	if (p.topics) {
 		rc = subscription_new(call->host, call->conn, &p, &next);
 		if (rc < 0)
-			return qmp_fail(call, "cannot subscribe: %s", p.topics & SUB_HEAT
-				? vmc_error(call->host->vm) : strerror(-rc));
+			return qmp_fail(call, "cannot subscribe: %s",
+				p.topics & SUB_HEAT ? vmc_error(call->host->vm) : strerror(-rc));
 	}
 	subscription_free(*sub);
 	*sub = next;
@@ -285,18 +299,18 @@ static json_t *cmd_subscribe(struct qmp_call *call)
 }
 
 const struct qmp_command cmds_own[] = {
-	{ "x-query-vm", "", cmd_query_vm },
-	{ "x-registers", "cpu?:u", cmd_registers },
-	{ "x-step", "cpu?:u", cmd_step },
-	{ "x-memory-map", "", cmd_map },
-	{ "x-devices", "", cmd_devices },
-	{ "x-heat", "start?:u size?:u cells?:u", cmd_heat },
-	{ "x-exits", "", cmd_exits },
-	{ "x-read-memory", "address:u size:u", cmd_read_memory },
-	{ "x-write-memory", "address:u data:s", cmd_write_memory },
-	{ "x-translate", "cpu?:u address:u", cmd_translate },
-	{ "x-console-resize", "cols:u rows:u", cmd_resize },
-	{ "x-console-info", "", cmd_console_info },
-	{ "x-subscribe", "topics:a interval-ms?:u heat?:o", cmd_subscribe },
-	{ NULL, NULL, NULL },
+	{"x-query-vm", "", cmd_query_vm},
+	{"x-registers", "cpu?:u", cmd_registers},
+	{"x-step", "cpu?:u", cmd_step},
+	{"x-memory-map", "", cmd_map},
+	{"x-devices", "", cmd_devices},
+	{"x-heat", "start?:u size?:u cells?:u", cmd_heat},
+	{"x-exits", "", cmd_exits},
+	{"x-read-memory", "address:u size:u", cmd_read_memory},
+	{"x-write-memory", "address:u data:s", cmd_write_memory},
+	{"x-translate", "cpu?:u address:u", cmd_translate},
+	{"x-console-resize", "cols:u rows:u", cmd_resize},
+	{"x-console-info", "", cmd_console_info},
+	{"x-subscribe", "topics:a interval-ms?:u heat?:o", cmd_subscribe},
+	{NULL, NULL, NULL},
 };

@@ -42,8 +42,8 @@ json_t *host_version_json(void)
 	int major = 0, minor = 0, micro = 0;
 
 	sscanf(PACKAGE_VERSION, "%d.%d.%d", &major, &minor, &micro);
-	return json_pack("{s:{s:i, s:i, s:i}, s:s}", "qemu", "major", major, "minor", minor, "micro", micro,
-		"package", "vitrine " PACKAGE_VERSION);
+	return json_pack("{s:{s:i, s:i, s:i}, s:s}", "qemu", "major", major, "minor", minor,
+		"micro", micro, "package", "vitrine " PACKAGE_VERSION);
 }
 
 static json_t *cmd_version(struct qmp_call *call)
@@ -60,8 +60,8 @@ static json_t *cmd_status(struct qmp_call *call)
 {
 	const char *status = host_status(call->host);
 
-	return json_pack("{s:s, s:b, s:b}", "status", status, "running", strcmp(status, "running") == 0,
-		"singlestep", 0);
+	return json_pack("{s:s, s:b, s:b}", "status", status, "running",
+		strcmp(status, "running") == 0, "singlestep", 0);
 }
 
 static json_t *cmd_stop(struct qmp_call *call)
@@ -81,7 +81,8 @@ static json_t *cmd_reset(struct qmp_call *call)
 
 static json_t *cmd_powerdown(struct qmp_call *call)
 {
-	return qmp_fail(call, "this machine has no ACPI power button; shut the guest down from inside, or quit");
+	return qmp_fail(call,
+		"this machine has no ACPI power button; shut the guest down from inside, or quit");
 }
 
 static json_t *cmd_quit(struct qmp_call *call)
@@ -101,8 +102,9 @@ static json_t *cmd_cpus(struct qmp_call *call)
 
 		vmc_vcpu_stats(vmc_vcpu_get(call->host->vm, i), &st);
 		snprintf(path, sizeof(path), "/machine/cpu[%u]", i);
-		json_array_append_new(list, json_pack("{s:i, s:I, s:s, s:s, s:{}}", "cpu-index", (int)i,
-			"thread-id", (json_int_t)st.tid, "qom-path", path, "target", "x86_64", "props"));
+		json_array_append_new(list,
+			json_pack("{s:i, s:I, s:s, s:s, s:{}}", "cpu-index", (int)i, "thread-id",
+				(json_int_t)st.tid, "qom-path", path, "target", "x86_64", "props"));
 	}
 	return list;
 }
@@ -152,8 +154,9 @@ static json_t *cmd_calc_dirty_rate(struct qmp_call *call)
 	if (!qmp_u64(call, "calc-time", 1, 1, 60, &seconds) ||
 		!qmp_u64(call, "sample-pages", 0, 0, 1 << 20, &pages))
 		return NULL;
-	return dirty_rate_start(call->host, (unsigned)seconds, call->error, sizeof(call->error)) < 0 ? NULL
-												     : empty();
+	return dirty_rate_start(call->host, (unsigned)seconds, call->error, sizeof(call->error)) < 0
+		       ? NULL
+		       : empty();
 }
 
 static json_t *cmd_query_dirty_rate(struct qmp_call *call)
@@ -162,30 +165,31 @@ static json_t *cmd_query_dirty_rate(struct qmp_call *call)
 }
 
 const struct qmp_command cmds_qemu[] = {
-	{ "qmp_capabilities", "enable?:a", cmd_capabilities },
-	{ "query-commands", "", cmd_commands },
-	{ "query-version", "", cmd_version },
-	{ "query-name", "", cmd_name },
-	{ "query-status", "", cmd_status },
-	{ "stop", "", cmd_stop },
-	{ "cont", "", cmd_cont },
-	{ "system_reset", "", cmd_reset },
-	{ "system_powerdown", "", cmd_powerdown },
-	{ "quit", "", cmd_quit },
-	{ "query-cpus-fast", "", cmd_cpus },
-	{ "query-uuid", "", cmd_uuid },
-	{ "pmemsave", "val:u size:u filename:s", cmd_pmemsave },
-	{ "inject-nmi", "", cmd_nmi },
-	{ "calc-dirty-rate", "calc-time:u sample-pages?:u mode?:s", cmd_calc_dirty_rate },
-	{ "query-dirty-rate", "", cmd_query_dirty_rate },
-	{ "query-memory-size-summary", "", cmd_memory_size },
-	{ "query-kvm", "", cmd_kvm },
-	{ NULL, NULL, NULL },
+	{"qmp_capabilities", "enable?:a", cmd_capabilities},
+	{"query-commands", "", cmd_commands},
+	{"query-version", "", cmd_version},
+	{"query-name", "", cmd_name},
+	{"query-status", "", cmd_status},
+	{"stop", "", cmd_stop},
+	{"cont", "", cmd_cont},
+	{"system_reset", "", cmd_reset},
+	{"system_powerdown", "", cmd_powerdown},
+	{"quit", "", cmd_quit},
+	{"query-cpus-fast", "", cmd_cpus},
+	{"query-uuid", "", cmd_uuid},
+	{"pmemsave", "val:u size:u filename:s", cmd_pmemsave},
+	{"inject-nmi", "", cmd_nmi},
+	{"calc-dirty-rate", "calc-time:u sample-pages?:u mode?:s", cmd_calc_dirty_rate},
+	{"query-dirty-rate", "", cmd_query_dirty_rate},
+	{"query-memory-size-summary", "", cmd_memory_size},
+	{"query-kvm", "", cmd_kvm},
+	{NULL, NULL, NULL},
 };
 
 const struct qmp_command *const *host_commands(void)
 {
-	static const struct qmp_command *const tables[] = { cmds_qemu, cmds_own, cmds_snapshot, NULL };
+	static const struct qmp_command *const tables[] = {
+		cmds_qemu, cmds_own, cmds_snapshot, NULL};
 
 	return tables;
 }

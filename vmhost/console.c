@@ -1,6 +1,6 @@
 /*
- * console.c - see console.h. Main thread. Stream callbacks come with the device lock held (devices/stream.h):
- * they only copy and mark; sockets are written later, from flush().
+ * console.c - see console.h. Main thread. Stream callbacks come with the device lock held
+ * (devices/stream.h): they only copy and mark; sockets are written later, from flush().
  */
 #include "vmhost/console.h"
 #include "devices/stream.h"
@@ -16,7 +16,7 @@
 
 #define MAX_CLIENTS 16
 #define INPUT_SIZE  4096
-#define ROUND	    65536 /* bytes a client gets before the others have their turn */
+#define ROUND       65536 /* bytes a client gets before the others have their turn */
 
 /* Ends whatever sequence the old screen was in the middle of, then resets the terminal (RIS). */
 static const char screen_reset[] = "\030\033c";
@@ -25,10 +25,10 @@ struct client {
 	struct console *console;
 	int fd; /* -1: free slot */
 	struct event *rd, *wr;
-	uint64_t pos;	      /* in the stream: the next byte it gets */
-	const char *prefix;   /* of screen_reset: goes out before pos */
-	bool deaf;	      /* takes no more output; what it sent is still wanted */
-	bool finished;	      /* sends no more; still wants output */
+	uint64_t pos;       /* in the stream: the next byte it gets */
+	const char *prefix; /* of screen_reset: goes out before pos */
+	bool deaf;          /* takes no more output; what it sent is still wanted */
+	bool finished;      /* sends no more; still wants output */
 };
 
 struct console {
@@ -39,8 +39,8 @@ struct console {
 	struct event *accept_ev, *flush_ev, *reap_ev;
 	struct history history;
 	struct client clients[MAX_CLIENTS];
-	bool stalled;	  /* the device was told that we cannot take all */
-	bool input_wait;  /* the device has said that it cannot take all */
+	bool stalled;    /* the device was told that we cannot take all */
+	bool input_wait; /* the device has said that it cannot take all */
 	size_t in_len;
 	uint8_t input[INPUT_SIZE];
 };
@@ -102,7 +102,7 @@ static void host_input_ready(void *host)
 	event_active(c->flush_ev, EV_WRITE, 0);
 }
 
-static const struct dev_stream_host_ops host_ops = { host_output, host_input_ready };
+static const struct dev_stream_host_ops host_ops = {host_output, host_input_ready};
 
 static bool input_full(const struct console *c)
 {
@@ -165,7 +165,7 @@ static ssize_t send_some(struct client *cl)
 {
 	struct console *c = cl->console;
 	struct iovec iov[3];
-	struct msghdr msg = { .msg_iov = iov };
+	struct msghdr msg = {.msg_iov = iov};
 	int n = 0, pieces;
 	size_t len = 0;
 
@@ -240,13 +240,13 @@ static void client_write(evutil_socket_t fd, short what, void *arg)
 /* A client that sends no more may be gone or may just listen: only POLLHUP tells. */
 static void reap(evutil_socket_t fd, short what, void *arg)
 {
-	const struct timeval second = { 1, 0 };
+	const struct timeval second = {1, 0};
 	struct console *c = arg;
 	bool again = false;
 
 	for (unsigned i = 0; i < MAX_CLIENTS; i++) {
 		struct client *cl = &c->clients[i];
-		struct pollfd p = { .fd = cl->fd };
+		struct pollfd p = {.fd = cl->fd};
 
 		if (!in_use(cl) || !cl->finished)
 			continue;

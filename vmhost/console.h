@@ -1,8 +1,9 @@
 /*
  * console.h - one console stream's server: history, attached clients, back-pressure. Main thread.
  *
- * A client gets the history, then live output. The slowest client decides how much the guest may send:
- * what it has not taken yet is never forgotten. What clients send goes into one bounded queue of input.
+ * A client gets the history, then live output. The slowest client decides how much the guest may
+ * send: what it has not taken yet is never forgotten. What clients send goes into one bounded queue
+ * of input.
  */
 #ifndef VMHOST_CONSOLE_H
 #define VMHOST_CONSOLE_H
@@ -32,8 +33,8 @@ void console_free(struct console *c);
 void console_info(const struct console *c, struct console_info *out);
 /** console_save() - the history, for a snapshot. */
 void console_save(const struct console *c, struct vmc_out *out);
-/** console_check()/console_load() - the same back: attached clients get a screen reset and the restored
- * history. check changes nothing. Return: 0 or -EBADMSG with in->message. */
+/** console_check()/console_load() - the same back: attached clients get a screen reset and the
+ * restored history. check changes nothing. Return: 0 or -EBADMSG with in->message. */
 int console_check(struct vmc_in *in);
 int console_load(struct console *c, struct vmc_in *in);
 

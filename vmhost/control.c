@@ -1,6 +1,7 @@
 /*
- * control.c - see control.h. Main thread. A client that does not read is not waited for: its commands stay
- * unread once a bound of replies is waiting, and events beyond a second bound close it.
+ * control.c - see control.h. Main thread. A client that does not read is not waited for: its
+ * commands stay unread once a bound of replies is waiting, and events beyond a second bound close
+ * it.
  */
 #include "vmhost/control.h"
 #include "vmhost/heat.h"
@@ -20,10 +21,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MAX_CONNS   32
-#define OUT_REPLIES (256 * 1024)      /* no further command is run while more than this waits */
-#define OUT_MAX	    (8 * 1024 * 1024) /* a client with more than this waiting is closed */
-#define LINES_A_TURN 64		      /* commands of one client before the others have their turn */
+#define MAX_CONNS    32
+#define OUT_REPLIES  (256 * 1024)      /* no further command is run while more than this waits */
+#define OUT_MAX      (8 * 1024 * 1024) /* a client with more than this waiting is closed */
+#define LINES_A_TURN 64 /* commands of one client before the others have their turn */
 
 struct qmp_conn {
 	struct control *control;
@@ -112,8 +113,8 @@ void conn_event(struct qmp_conn *conn, const char *name, json_t *data)
 		return;
 	}
 	send_json(conn, json_pack("{s:s, s:o*, s:{s:I, s:i}}", "event", name, "data", data,
-		"timestamp", "seconds", (json_int_t)now.tv_sec, "microseconds",
-		(int)(now.tv_nsec / 1000)));
+				"timestamp", "seconds", (json_int_t)now.tv_sec, "microseconds",
+				(int)(now.tv_nsec / 1000)));
 }
 
 void control_event(struct control *control, const char *name, json_t *data)
@@ -150,7 +151,8 @@ struct heat **conn_heat(struct qmp_conn *conn)
 
 static void too_long(struct qmp_conn *conn)
 {
-	send_json(conn, qmp_error("GenericError", "the line is longer than 64 KiB; it was skipped", NULL));
+	send_json(conn,
+		qmp_error("GenericError", "the line is longer than 64 KiB; it was skipped", NULL));
 }
 
 /* Run the whole lines that are there. Return: false when lines may be left. */
@@ -223,7 +225,8 @@ static void on_read(evutil_socket_t fd, short what, void *arg)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0) {
-		/* All that was asked has been done; some of the answers may still be on their way. */
+		/* All that was asked has been done; some of the answers may still be on their way.
+		 */
 		conn->closing = n == 0 && waiting(conn);
 		conn->session.negotiated = false;
 		if (conn->closing)
@@ -240,7 +243,8 @@ static json_t *greeting(void)
 {
 	json_t *version = host_version_json();
 
-	return version ? json_pack("{s:{s:o, s:[]}}", "QMP", "version", version, "capabilities") : NULL;
+	return version ? json_pack("{s:{s:o, s:[]}}", "QMP", "version", version, "capabilities")
+		       : NULL;
 }
 
 static void on_accept(evutil_socket_t lfd, short what, void *arg)
@@ -255,8 +259,8 @@ static void on_accept(evutil_socket_t lfd, short what, void *arg)
 		if (control->conns[i].fd < 0)
 			conn = &control->conns[i];
 	if (!conn) {
-		log_line(control->host->log, "control: %d clients are attached, one more was turned away",
-			MAX_CONNS);
+		log_line(control->host->log,
+			"control: %d clients are attached, one more was turned away", MAX_CONNS);
 		close(fd);
 		return;
 	}
@@ -264,8 +268,8 @@ static void on_accept(evutil_socket_t lfd, short what, void *arg)
 	conn->control = control;
 	conn->fd = fd;
 	qmp_lines_init(&conn->lines);
-	conn->session = (struct qmp_session){ .host = control->host, .conn = conn,
-		.commands = host_commands() };
+	conn->session = (struct qmp_session){
+		.host = control->host, .conn = conn, .commands = host_commands()};
 	conn->rd = event_new(control->base, fd, EV_READ | EV_PERSIST, on_read, conn);
 	conn->wr = event_new(control->base, fd, EV_WRITE | EV_PERSIST, on_write, conn);
 	conn->more = event_new(control->base, -1, 0, on_more, conn);

@@ -8,39 +8,42 @@
 #include <vmcore/vm.h>
 
 #define AT(field) offsetof(struct vm_def, field)
-#define MIB	  ((uint64_t)1 << 20)
-#define GIB	  ((uint64_t)1 << 30)
+#define MIB       ((uint64_t)1 << 20)
+#define GIB       ((uint64_t)1 << 30)
 
 const struct def_setting def_settings[] = {
-	{ "memory", "memory", "SIZE", DEF_SIZE, AT(memory), 1 * MIB, 1024 * GIB, NULL,
-		"RAM of the guest, a multiple of 4K (default 128M)" },
-	{ "vcpus", "vcpus", "N", DEF_UINT, AT(vcpus), 1, VMC_MAX_VCPUS, NULL,
-		"number of vCPUs (default 1)" },
-	{ "kernel", "kernel", "PATH|guest:NAME", DEF_PATH, AT(kernel), 0, 4096, NULL,
-		"kernel to boot: an ELF file with a PVH entry, or a guest that came with vitrine" },
-	{ "initrd", "initrd", "PATH", DEF_PATH, AT(initrd), 0, 4096, NULL,
-		"initial RAM disk for the kernel" },
-	{ "cmdline", "append", "STRING", DEF_STRING, AT(cmdline), 0, 2047, NULL,
-		"kernel command line" },
-	{ "console.cols", NULL, NULL, DEF_UINT, AT(cols), 2, 1000, NULL,
-		"columns of hvc0 (default 80)" },
-	{ "console.rows", NULL, NULL, DEF_UINT, AT(rows), 1, 1000, NULL,
-		"rows of hvc0 (default 24)" },
-	{ "console.history", "history", "SIZE", DEF_SIZE, AT(history), 4096, 256 * MIB, NULL,
-		"console output kept for those who attach later (default 1M)" },
-	{ "snapshots", "snapshots", "yes|no", DEF_BOOL, AT(snapshots), 0, 0, NULL,
-		"allow snapshots (default yes)" },
-	{ "on_shutdown", "on-shutdown", "stop|exit", DEF_CHOICE, AT(on_shutdown), 0, 0, "stop|exit",
-		"when the guest shuts down: keep the process and its console, or exit with the guest's code"
-		" (default stop)" },
-	{ "sandbox", "sandbox", "yes|no", DEF_BOOL, AT(sandbox), 0, 0, NULL,
-		"confine the VM's process (default yes)" },
-	{ "dirty_ring", "dirty-ring", "N", DEF_UINT, AT(dirty_ring), 0, 65536, NULL,
-		"track written pages with a ring of N entries a vCPU, a power of two; 0: by bitmap (default)" },
-	{ "paused", "paused", NULL, DEF_BOOL, AT(paused), 0, 0, NULL,
-		"do not start the vCPUs; `cont` does" },
-	{ NULL, "load", "SNAPSHOT", DEF_STRING, AT(load), 1, 4096, NULL,
-		"start from a snapshot: an id or name of this VM's, VM/ID of another's, or a snapshot's folder" },
+	{"memory", "memory", "SIZE", DEF_SIZE, AT(memory), 1 * MIB, 1024 * GIB, NULL,
+		"RAM of the guest, a multiple of 4K (default 128M)"},
+	{"vcpus", "vcpus", "N", DEF_UINT, AT(vcpus), 1, VMC_MAX_VCPUS, NULL,
+		"number of vCPUs (default 1)"},
+	{"kernel", "kernel", "PATH|guest:NAME", DEF_PATH, AT(kernel), 0, 4096, NULL,
+		"kernel to boot: an ELF file with a PVH entry, or a guest that came with vitrine"},
+	{"initrd", "initrd", "PATH", DEF_PATH, AT(initrd), 0, 4096, NULL,
+		"initial RAM disk for the kernel"},
+	{"cmdline", "append", "STRING", DEF_STRING, AT(cmdline), 0, 2047, NULL,
+		"kernel command line"},
+	{"console.cols", NULL, NULL, DEF_UINT, AT(cols), 2, 1000, NULL,
+		"columns of hvc0 (default 80)"},
+	{"console.rows", NULL, NULL, DEF_UINT, AT(rows), 1, 1000, NULL,
+		"rows of hvc0 (default 24)"},
+	{"console.history", "history", "SIZE", DEF_SIZE, AT(history), 4096, 256 * MIB, NULL,
+		"console output kept for those who attach later (default 1M)"},
+	{"snapshots", "snapshots", "yes|no", DEF_BOOL, AT(snapshots), 0, 0, NULL,
+		"allow snapshots (default yes)"},
+	{"on_shutdown", "on-shutdown", "stop|exit", DEF_CHOICE, AT(on_shutdown), 0, 0, "stop|exit",
+		"when the guest shuts down: keep the process and its console, or exit with the "
+		"guest's code"
+		" (default stop)"},
+	{"sandbox", "sandbox", "yes|no", DEF_BOOL, AT(sandbox), 0, 0, NULL,
+		"confine the VM's process (default yes)"},
+	{"dirty_ring", "dirty-ring", "N", DEF_UINT, AT(dirty_ring), 0, 65536, NULL,
+		"track written pages with a ring of N entries a vCPU, a power of two; 0: by bitmap "
+		"(default)"},
+	{"paused", "paused", NULL, DEF_BOOL, AT(paused), 0, 0, NULL,
+		"do not start the vCPUs; `cont` does"},
+	{NULL, "load", "SNAPSHOT", DEF_STRING, AT(load), 1, 4096, NULL,
+		"start from a snapshot: an id or name of this VM's, VM/ID of another's, or a "
+		"snapshot's folder"},
 };
 const size_t def_nsettings = sizeof(def_settings) / sizeof(def_settings[0]);
 
@@ -125,8 +128,8 @@ static void show(enum def_type type, uint64_t v, char *out, size_t size)
 		snprintf(out, size, "%" PRIu64, v);
 }
 
-static int set_number(struct vm_def *def, const struct def_setting *set, uint64_t v, char *err,
-	size_t err_size)
+static int set_number(
+	struct vm_def *def, const struct def_setting *set, uint64_t v, char *err, size_t err_size)
 {
 	char low[32], high[32], got[32];
 
@@ -141,8 +144,8 @@ static int set_number(struct vm_def *def, const struct def_setting *set, uint64_
 	return 0;
 }
 
-static int set_string(struct vm_def *def, const struct def_setting *set, const char *text, char *err,
-	size_t err_size)
+static int set_string(struct vm_def *def, const struct def_setting *set, const char *text,
+	char *err, size_t err_size)
 {
 	char **field = (char **)((char *)def + set->offset), *copy;
 
@@ -175,8 +178,8 @@ static int set_bool(struct vm_def *def, const struct def_setting *set, const cha
 	return 0;
 }
 
-static int set_choice(struct vm_def *def, const struct def_setting *set, const char *text, char *err,
-	size_t err_size)
+static int set_choice(struct vm_def *def, const struct def_setting *set, const char *text,
+	char *err, size_t err_size)
 {
 	const char *p = set->choices;
 	size_t len = strlen(text);
@@ -201,10 +204,13 @@ int def_set_text(struct vm_def *def, const struct def_setting *set, const char *
 	switch (set->type) {
 	case DEF_SIZE:
 	case DEF_UINT:
-		if (def_parse_size(text, &v) < 0 || (set->type == DEF_UINT && strpbrk(text, "kKmMgG"))) {
-			snprintf(err, err_size, set->type == DEF_SIZE
-				? "\"%s\" is not a size; write 256M, 2G or a number of bytes"
-				: "\"%s\" is not a whole number", text);
+		if (def_parse_size(text, &v) < 0 ||
+			(set->type == DEF_UINT && strpbrk(text, "kKmMgG"))) {
+			snprintf(err, err_size,
+				set->type == DEF_SIZE ? "\"%s\" is not a size; write 256M, 2G or a "
+							"number of bytes"
+						      : "\"%s\" is not a whole number",
+				text);
 			return -EINVAL;
 		}
 		rc = set_number(def, set, v, err, err_size);
@@ -251,11 +257,13 @@ int def_check(const struct vm_def *def, char *err, size_t err_size)
 		return -EINVAL;
 	}
 	if (def->dirty_ring & (def->dirty_ring - 1)) {
-		snprintf(err, err_size, "dirty_ring: %" PRIu64 " is not a power of two", def->dirty_ring);
+		snprintf(err, err_size, "dirty_ring: %" PRIu64 " is not a power of two",
+			def->dirty_ring);
 		return -EINVAL;
 	}
 	if (!def->kernel && !def->load) {
-		snprintf(err, err_size, "nothing to run: give --kernel PATH, --kernel guest:shell, or"
+		snprintf(err, err_size,
+			"nothing to run: give --kernel PATH, --kernel guest:shell, or"
 			" --load SNAPSHOT; or write kernel = \"guest:shell\" into the definition");
 		return -EINVAL;
 	}

@@ -1,8 +1,8 @@
 /*
  * def.h - what one VM is to be: the definition, as read from vms/NAME.cfg and the command line.
  *
- * Every setting is one row of one table (def.c); file, options, --help and the error messages come from it.
- * Main thread, before anything else is set up.
+ * Every setting is one row of one table (def.c); file, options, --help and the error messages come
+ * from it. Main thread, before anything else is set up.
  */
 #ifndef VMHOST_DEF_H
 #define VMHOST_DEF_H
@@ -16,8 +16,8 @@
 struct vm_def {
 	char name[DEF_NAME_SIZE];
 	char *kernel, *initrd, *cmdline; /* kernel: a path or "guest:NAME" */
-	char *load;			 /* snapshot to start from: id, name or folder */
-	char *on_shutdown;		 /* "stop" or "exit" */
+	char *load;                      /* snapshot to start from: id, name or folder */
+	char *on_shutdown;               /* "stop" or "exit" */
 	uint64_t memory, vcpus, cols, rows, history, dirty_ring;
 	bool snapshots, sandbox, paused;
 	uint64_t given; /* one bit a row of the table: set by file or option, not a default */
@@ -26,7 +26,8 @@ struct vm_def {
 enum def_type { DEF_SIZE, DEF_UINT, DEF_STRING, DEF_PATH, DEF_BOOL, DEF_CHOICE };
 
 struct def_setting {
-	const char *key;    /* in the file; "console.cols" lies in the group console; NULL: option only */
+	const char
+		*key; /* in the file; "console.cols" lies in the group console; NULL: option only */
 	const char *option; /* on the command line without the dashes; NULL: file only */
 	const char *arg;    /* how the option's value is shown; NULL: takes none */
 	enum def_type type;

@@ -1,6 +1,6 @@
 /*
- * def_file.c - reads vms/NAME.cfg (libconfig 1.5). Whatever is wrong is told as FILE:LINE: what, and
- * what would be right. Main thread, at start.
+ * def_file.c - reads vms/NAME.cfg (libconfig 1.5). Whatever is wrong is told as FILE:LINE: what,
+ * and what would be right. Main thread, at start.
  */
 #include "vmhost/def.h"
 #include <errno.h>
@@ -30,7 +30,8 @@ static unsigned distance(const char *a, const char *b)
 	for (size_t i = 1; i <= la; i++) {
 		now[0] = (unsigned)i;
 		for (size_t j = 1; j <= lb; j++) {
-			now[j] = min3(one[j] + 1, now[j - 1] + 1, one[j - 1] + (a[i - 1] != b[j - 1]));
+			now[j] = min3(
+				one[j] + 1, now[j - 1] + 1, one[j - 1] + (a[i - 1] != b[j - 1]));
 			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
 				two[j - 2] + 1 < now[j])
 				now[j] = two[j - 2] + 1;
@@ -40,7 +41,8 @@ static unsigned distance(const char *a, const char *b)
 	return one[lb];
 }
 
-/* The part of @key below @group ("" for the top level); for the top level a group counts by its name. */
+/* The part of @key below @group ("" for the top level); for the top level a group counts by its
+ * name. */
 static bool name_in_group(const char *key, const char *group, char *out, size_t size)
 {
 	size_t glen = strlen(group);
@@ -83,15 +85,16 @@ static void list_names(const char *group, char *out, size_t size)
 
 	out[0] = '\0';
 	for (size_t i = 0; i < def_nsettings && pos < size; i++) {
-		if (!name_in_group(def_settings[i].key, group, name, sizeof(name)) || !strcmp(name, last))
+		if (!name_in_group(def_settings[i].key, group, name, sizeof(name)) ||
+			!strcmp(name, last))
 			continue;
 		pos += (size_t)snprintf(out + pos, size - pos, "%s%s", pos ? ", " : "", name);
 		snprintf(last, sizeof(last), "%s", name);
 	}
 }
 
-static int fail_at(const char *file, const config_setting_t *s, const char *what, char *err,
-	size_t err_size)
+static int fail_at(
+	const char *file, const config_setting_t *s, const char *what, char *err, size_t err_size)
 {
 	const char *in = config_setting_source_file(s);
 
@@ -99,16 +102,16 @@ static int fail_at(const char *file, const config_setting_t *s, const char *what
 	return -EINVAL;
 }
 
-static int unknown(const char *file, const config_setting_t *s, const char *group, char *err,
-	size_t err_size)
+static int unknown(
+	const char *file, const config_setting_t *s, const char *group, char *err, size_t err_size)
 {
 	const char *name = config_setting_name(s), *near = def_nearest(group, name);
 	char names[384], what[640];
 
 	list_names(group, names, sizeof(names));
 	snprintf(what, sizeof(what), "unknown setting \"%.64s\"%s%s%s valid%s%s: %s", name,
-		near ? "; did you mean \"" : ";", near ? near : "", near ? "\"?" : "", *group ? " in " : "",
-		group, names);
+		near ? "; did you mean \"" : ";", near ? near : "", near ? "\"?" : "",
+		*group ? " in " : "", group, names);
 	return fail_at(file, s, what, err, err_size);
 }
 
@@ -225,8 +228,8 @@ static int read_group(struct vm_def *def, const char *file, const config_setting
 			if (config_setting_is_group(s))
 				rc = read_group(def, file, s, name, err, err_size);
 			else
-				rc = fail_at(file, s, "write console = { cols = 80; rows = 24; }", err,
-					err_size);
+				rc = fail_at(file, s, "write console = { cols = 80; rows = 24; }",
+					err, err_size);
 		} else {
 			rc = unknown(file, s, group, err, err_size);
 		}

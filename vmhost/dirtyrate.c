@@ -31,14 +31,15 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	if (pages < 0)
 		log_line(dr->host->log, "calc-dirty-rate: %s", vmc_error(dr->host->vm));
 	else
-		dr->mib_a_second = (int64_t)((double)pages * VMC_PAGE_SIZE / 1048576 * 1e6 / (double)us);
+		dr->mib_a_second =
+			(int64_t)((double)pages * VMC_PAGE_SIZE / 1048576 * 1e6 / (double)us);
 	vmc_dirty_close(dr->view);
 	dr->view = NULL;
 }
 
 int dirty_rate_start(struct host *h, unsigned seconds, char *err, size_t err_size)
 {
-	const struct timeval tv = { seconds, 0 };
+	const struct timeval tv = {seconds, 0};
 	struct dirty_rate *dr = h->dirty_rate;
 	int rc;
 
@@ -73,9 +74,11 @@ json_t *dirty_rate_query(const struct host *h)
 {
 	const struct dirty_rate *dr = h->dirty_rate;
 	json_t *v = json_pack("{s:s, s:I, s:I, s:i, s:s}", "status",
-		!dr ? "unstarted" : dr->view ? "measuring" : "measured", "start-time",
-		(json_int_t)(dr ? dr->start : 0), "calc-time", (json_int_t)(dr ? dr->seconds : 0),
-		"sample-pages", 0, "mode", "dirty-bitmap");
+		!dr        ? "unstarted"
+		: dr->view ? "measuring"
+			   : "measured",
+		"start-time", (json_int_t)(dr ? dr->start : 0), "calc-time",
+		(json_int_t)(dr ? dr->seconds : 0), "sample-pages", 0, "mode", "dirty-bitmap");
 
 	if (dr && !dr->view && dr->mib_a_second >= 0)
 		json_object_set_new(v, "dirty-rate", json_integer(dr->mib_a_second));

@@ -1,4 +1,5 @@
-/* dirtyrate.h - calc-dirty-rate and query-dirty-rate: MiB/s written, by the dirty log. Main thread. */
+/* dirtyrate.h - calc-dirty-rate and query-dirty-rate: MiB/s written, by the dirty log. Main thread.
+ */
 #ifndef VMHOST_DIRTYRATE_H
 #define VMHOST_DIRTYRATE_H
 #include <jansson.h>

@@ -58,7 +58,8 @@ int heat_grid_init(struct heat_grid *g, uint64_t start, uint64_t size, uint32_t 
 	g->start = start;
 	g->size = size;
 	g->cell_pages = (pages + cells - 1) / cells;
-	g->cells = (uint32_t)((pages + g->cell_pages - 1) / g->cell_pages); /* the last may be short */
+	g->cells =
+		(uint32_t)((pages + g->cell_pages - 1) / g->cell_pages); /* the last may be short */
 	g->written = calloc(g->cells, sizeof(*g->written));
 	g->pages = calloc(g->cells, sizeof(*g->pages));
 	if (!g->written || !g->pages) {
@@ -159,7 +160,8 @@ static uint64_t memory_end(struct vmc_vm *vm)
 	return end;
 }
 
-static json_t *show(const struct heat_grid *g, int64_t dirty, uint64_t interval_us, uint64_t cost_us)
+static json_t *show(
+	const struct heat_grid *g, int64_t dirty, uint64_t interval_us, uint64_t cost_us)
 {
 	char *data = malloc((size_t)g->cells + 1), start[32], size[32];
 	json_t *v;
@@ -171,10 +173,10 @@ static json_t *show(const struct heat_grid *g, int64_t dirty, uint64_t interval_
 	data[g->cells] = '\0';
 	snprintf(start, sizeof(start), "0x%" PRIx64, g->start);
 	snprintf(size, sizeof(size), "0x%" PRIx64, g->size);
-	v = json_pack("{s:s, s:s, s:I, s:I, s:s, s:I, s:I, s:I}", "start", start, "size", size, "cells",
-		(json_int_t)g->cells, "cell-pages", (json_int_t)g->cell_pages, "data", data,
-		"dirty-pages", (json_int_t)dirty, "interval-us", (json_int_t)interval_us, "harvest-us",
-		(json_int_t)cost_us);
+	v = json_pack("{s:s, s:s, s:I, s:I, s:s, s:I, s:I, s:I}", "start", start, "size", size,
+		"cells", (json_int_t)g->cells, "cell-pages", (json_int_t)g->cell_pages, "data",
+		data, "dirty-pages", (json_int_t)dirty, "interval-us", (json_int_t)interval_us,
+		"harvest-us", (json_int_t)cost_us);
 	free(data);
 	return v;
 }
@@ -192,7 +194,8 @@ json_t *heat_take(struct heat *heat, uint64_t start, uint64_t size, uint32_t cel
 		size = end > start ? end - start : 0;
 	}
 	if (!size || start % VMC_PAGE_SIZE || size % VMC_PAGE_SIZE || start + size < start) {
-		snprintf(err, err_size, "start and size must be multiples of 4096, with memory in between");
+		snprintf(err, err_size,
+			"start and size must be multiples of 4096, with memory in between");
 		return NULL;
 	}
 	if (heat_grid_init(&grid, start, size, cells) < 0) {

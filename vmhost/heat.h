@@ -1,6 +1,6 @@
 /*
- * heat.h - which parts of memory were written, as one character a cell (docs/protocol.md, HEAT). Main thread.
- * While a heat exists, dirty logging is on.
+ * heat.h - which parts of memory were written, as one character a cell (docs/protocol.md, HEAT).
+ * Main thread. While a heat exists, dirty logging is on.
  */
 #ifndef VMHOST_HEAT_H
 #define VMHOST_HEAT_H
@@ -14,8 +14,8 @@ struct heat;
 
 int heat_new(struct vmc_vm *vm, const char *name, struct heat **out);
 void heat_free(struct heat *heat);
-/** heat_take() - what was written since the last take, in @cells cells over [start, start + size); size 0: all.
- * Return: a HEAT object, NULL with @err. */
+/** heat_take() - what was written since the last take, in @cells cells over [start, start + size);
+ * size 0: all. Return: a HEAT object, NULL with @err. */
 json_t *heat_take(struct heat *heat, uint64_t start, uint64_t size, uint32_t cells, char *err,
 	size_t err_size);
 

@@ -7,8 +7,8 @@
 int history_init(struct history *h, size_t size)
 {
 	memset(h, 0, sizeof(*h));
-	h->buf = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-		-1, 0);
+	h->buf = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (h->buf == MAP_FAILED) {
 		h->buf = NULL;
 		return -errno;

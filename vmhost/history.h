@@ -1,8 +1,9 @@
 /*
- * history.h - a console's recent output: a ring of bytes with absolute stream positions. Main thread.
+ * history.h - a console's recent output: a ring of bytes with absolute stream positions. Main
+ * thread.
  *
- * Position 0 is the first byte the guest ever sent. The ring holds [start, total). Its memory is mapped
- * but costs nothing until it has been written once.
+ * Position 0 is the first byte the guest ever sent. The ring holds [start, total). Its memory is
+ * mapped but costs nothing until it has been written once.
  */
 #ifndef VMHOST_HISTORY_H
 #define VMHOST_HISTORY_H

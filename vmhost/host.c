@@ -1,4 +1,5 @@
-/* host.c - the VM's life: boot, run, stop, reset, what the guest asks for, signals. See host.h. Main thread. */
+/* host.c - the VM's life: boot, run, stop, reset, what the guest asks for, signals. See host.h.
+ * Main thread. */
 #include "vmhost/host.h"
 #include "vmhost/control.h"
 #include "vmhost/job.h"
@@ -55,7 +56,8 @@ int host_boot(struct host *h, char *err, size_t err_size)
 	int rc;
 
 	if (h->kernel.fd < 0) {
-		snprintf(err, err_size, "this VM came from a snapshot and its kernel %s is not there any more",
+		snprintf(err, err_size,
+			"this VM came from a snapshot and its kernel %s is not there any more",
 			h->kernel_path);
 		return -ENOENT;
 	}
@@ -130,7 +132,8 @@ int host_cont(struct host *h, char *err, size_t err_size)
 	if (state == VMC_RUNNING)
 		return 0;
 	if (state == VMC_CRASHED) {
-		snprintf(err, err_size, "the VM has crashed (%.300s); system_reset starts it anew", h->reason);
+		snprintf(err, err_size, "the VM has crashed (%.300s); system_reset starts it anew",
+			h->reason);
 		return -EINVAL;
 	}
 	if (state == VMC_STOPPED) { /* over: a new start */
@@ -172,8 +175,9 @@ int host_reset(struct host *h, bool guest, char *err, size_t err_size)
 		rc = start_or_resume(h, err, err_size);
 	if (rc < 0)
 		return rc;
-	control_event(h->control, "RESET", json_pack("{s:b, s:s}", "guest", guest, "reason",
-		guest ? "guest-reset" : "host-qmp-system-reset"));
+	control_event(h->control, "RESET",
+		json_pack("{s:b, s:s}", "guest", guest, "reason",
+			guest ? "guest-reset" : "host-qmp-system-reset"));
 	if (before == VMC_STOPPED || before == VMC_CRASHED)
 		control_event(h->control, "RESUME", NULL);
 	return 0;
@@ -212,8 +216,9 @@ static void on_shutdown(struct host *h, const struct vmc_event *ev)
 		snprintf(h->reason, sizeof(h->reason), "the guest shut down with code %lld",
 			(long long)ev->code);
 	log_line(h->log, "%s", h->reason);
-	control_event(h->control, "SHUTDOWN", json_pack("{s:b, s:s, s:I}", "guest", 1, "reason",
-		"guest-shutdown", "x-code", (json_int_t)ev->code));
+	control_event(h->control, "SHUTDOWN",
+		json_pack("{s:b, s:s, s:I}", "guest", 1, "reason", "guest-shutdown", "x-code",
+			(json_int_t)ev->code));
 	if (strcmp(h->def.on_shutdown, "exit") == 0) {
 		h->exit_code = (int)(ev->code & 0xff);
 		h->quitting = true;
@@ -245,8 +250,8 @@ static void act(struct host *h, const struct vmc_event *ev)
 	case VMC_EVENT_CRASHED:
 		snprintf(h->reason, sizeof(h->reason), "%s", vmc_crash_reason(h->vm));
 		log_line(h->log, "vCPU %u cannot go on: %s", ev->vcpu, h->reason);
-		control_event(h->control, "X_CRASHED", json_pack("{s:o}", "reason",
-			qmp_text(h->reason)));
+		control_event(
+			h->control, "X_CRASHED", json_pack("{s:o}", "reason", qmp_text(h->reason)));
 		break;
 	case VMC_EVENT_PANIC:
 		log_line(h->log, "the guest says that it has panicked");

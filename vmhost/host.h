@@ -1,5 +1,6 @@
 /*
- * host.h - the process that holds one VM: what its parts share. Main thread, but where said otherwise.
+ * host.h - the process that holds one VM: what its parts share. Main thread, but where said
+ * otherwise.
  */
 #ifndef VMHOST_HOST_H
 #define VMHOST_HOST_H
@@ -35,10 +36,10 @@ struct host {
 	struct event *vm_ev, *term_ev, *int_ev, *hup_ev;
 	char kernel_path[4096];
 	char current[DEF_NAME_SIZE]; /* the snapshot that the VM's state descends from */
-	char reason[512];	     /* why it stopped or crashed */
+	char reason[512];            /* why it stopped or crashed */
 	uint16_t cols, rows;
 	uint64_t started_us;
-	int statm_fd;	 /* /proc/self/statm, opened before the sandbox */
+	int statm_fd; /* /proc/self/statm, opened before the sandbox */
 	bool sandboxed;
 	bool quitting;
 	const char *quit_reason; /* QMP's word, when it was not the guest's wish */

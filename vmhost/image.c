@@ -13,7 +13,8 @@
 
 #define IMAGE_MAX (1ull << 30)
 
-/* The guests of the build tree lie beside the program, those of an installation in its data folder. */
+/* The guests of the build tree lie beside the program, those of an installation in its data folder.
+ */
 static int guests_folder(bool beside, char *out, size_t size)
 {
 	char self[PATH_MAX];
@@ -21,7 +22,9 @@ static int guests_folder(bool beside, char *out, size_t size)
 	char *slash;
 
 	if (!beside)
-		return snprintf(out, size, "%s/guests", VITRINE_DATADIR) < (int)size ? 0 : -ENAMETOOLONG;
+		return snprintf(out, size, "%s/guests", VITRINE_DATADIR) < (int)size
+			       ? 0
+			       : -ENAMETOOLONG;
 	n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	if (n < 0)
 		return -errno;
@@ -41,7 +44,8 @@ static size_t list_guests(const char *dir, char *out, size_t size, size_t pos)
 		size_t n = strlen(e->d_name);
 
 		if (n > 4 && strcmp(e->d_name + n - 4, ".elf") == 0 && pos < size)
-			pos += (size_t)snprintf(out + pos, size - pos, " guest:%.*s", (int)n - 4, e->d_name);
+			pos += (size_t)snprintf(
+				out + pos, size - pos, " guest:%.*s", (int)n - 4, e->d_name);
 	}
 	if (d)
 		closedir(d);
@@ -72,8 +76,8 @@ int image_find(const char *name, char *out, size_t size, char *err, size_t err_s
 		if (!pos)
 			pos = list_guests(dir, there, sizeof(there), pos);
 	}
-	snprintf(err, err_size, "there is no guest:%s; there %s%s", name, *there ? "are" : "are none in ",
-		*there ? there : VITRINE_DATADIR "/guests");
+	snprintf(err, err_size, "there is no guest:%s; there %s%s", name,
+		*there ? "are" : "are none in ", *there ? there : VITRINE_DATADIR "/guests");
 	return -ENOENT;
 }
 
@@ -90,12 +94,15 @@ int image_open(struct image *img, const char *path, char *err, size_t err_size)
 	}
 	if (!S_ISREG(st.st_mode) || st.st_size <= 0 || (unsigned long long)st.st_size > IMAGE_MAX) {
 		rc = -EINVAL;
-		snprintf(err, err_size, "%s is %s", path, !S_ISREG(st.st_mode) ? "not a plain file"
-			: st.st_size ? "larger than 1 GiB" : "empty");
+		snprintf(err, err_size, "%s is %s", path,
+			!S_ISREG(st.st_mode) ? "not a plain file"
+			: st.st_size         ? "larger than 1 GiB"
+					     : "empty");
 		goto fail;
 	}
 	img->size = (size_t)st.st_size;
-	img->data = mmap(NULL, img->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	img->data =
+		mmap(NULL, img->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (img->data == MAP_FAILED) {
 		rc = -errno;
 		img->data = NULL;
@@ -121,7 +128,8 @@ int image_read(struct image *img, char *err, size_t err_size)
 		if (n <= 0) {
 			rc = n < 0 ? -errno : -ENODATA;
 			snprintf(err, err_size, "cannot read the kernel or initrd: %s",
-				n < 0 ? strerror(-rc) : "the file has become shorter; start the VM again");
+				n < 0 ? strerror(-rc)
+				      : "the file has become shorter; start the VM again");
 			return rc;
 		}
 		pos += (size_t)n;

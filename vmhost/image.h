@@ -1,6 +1,7 @@
 /*
- * image.h - a kernel or initrd: the file stays open (the sandbox opens none), its contents are in memory only
- * while the guest is booted, so that they cost nothing afterwards and a changed file can hurt nobody. Main thread.
+ * image.h - a kernel or initrd: the file stays open (the sandbox opens none), its contents are in
+ * memory only while the guest is booted, so that they cost nothing afterwards and a changed file
+ * can hurt nobody. Main thread.
  */
 #ifndef VMHOST_IMAGE_H
 #define VMHOST_IMAGE_H

@@ -31,9 +31,9 @@ void inspect_hex(const uint8_t *data, size_t len, char *out)
 static json_t *segment(const struct vmc_segment *s)
 {
 	return json_pack("{s:i, s:o, s:I, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i}", "selector",
-		s->selector, "base", qmp_hex(s->base), "limit", (json_int_t)s->limit, "type", s->type,
-		"present", s->present, "dpl", s->dpl, "db", s->db, "s", s->s, "l", s->l, "g", s->g, "avl",
-		s->avl, "unusable", s->unusable);
+		s->selector, "base", qmp_hex(s->base), "limit", (json_int_t)s->limit, "type",
+		s->type, "present", s->present, "dpl", s->dpl, "db", s->db, "s", s->s, "l", s->l,
+		"g", s->g, "avl", s->avl, "unusable", s->unusable);
 }
 
 static json_t *table(const struct vmc_table *t)
@@ -69,24 +69,56 @@ json_t *inspect_registers(struct vmc_vm *vm, uint32_t cpu, char *err, size_t err
 	json_t *out;
 
 	if (!vcpu) {
-		snprintf(err, err_size, "there is no vCPU %u; there are %u", cpu, vmc_vcpu_count(vm));
+		snprintf(err, err_size, "there is no vCPU %u; there are %u", cpu,
+			vmc_vcpu_count(vm));
 		return NULL;
 	}
 	if (vmc_vcpu_sample(vcpu, &r, &s) < 0) {
 		snprintf(err, err_size, "vCPU %u: %s", cpu, vmc_error(vm));
 		return NULL;
 	}
-	const struct { const char *name; uint64_t v; } words[] = {
-		{ "rax", r.rax }, { "rbx", r.rbx }, { "rcx", r.rcx }, { "rdx", r.rdx }, { "rsi", r.rsi },
-		{ "rdi", r.rdi }, { "rsp", r.rsp }, { "rbp", r.rbp }, { "r8", r.r8 }, { "r9", r.r9 },
-		{ "r10", r.r10 }, { "r11", r.r11 }, { "r12", r.r12 }, { "r13", r.r13 }, { "r14", r.r14 },
-		{ "r15", r.r15 }, { "rip", r.rip }, { "rflags", r.rflags }, { "cr0", s.cr0 },
-		{ "cr2", s.cr2 }, { "cr3", s.cr3 }, { "cr4", s.cr4 }, { "cr8", s.cr8 }, { "efer", s.efer },
-		{ "apic-base", s.apic_base },
+	const struct {
+		const char *name;
+		uint64_t v;
+	} words[] = {
+		{"rax", r.rax},
+		{"rbx", r.rbx},
+		{"rcx", r.rcx},
+		{"rdx", r.rdx},
+		{"rsi", r.rsi},
+		{"rdi", r.rdi},
+		{"rsp", r.rsp},
+		{"rbp", r.rbp},
+		{"r8", r.r8},
+		{"r9", r.r9},
+		{"r10", r.r10},
+		{"r11", r.r11},
+		{"r12", r.r12},
+		{"r13", r.r13},
+		{"r14", r.r14},
+		{"r15", r.r15},
+		{"rip", r.rip},
+		{"rflags", r.rflags},
+		{"cr0", s.cr0},
+		{"cr2", s.cr2},
+		{"cr3", s.cr3},
+		{"cr4", s.cr4},
+		{"cr8", s.cr8},
+		{"efer", s.efer},
+		{"apic-base", s.apic_base},
 	};
-	const struct { const char *name; const struct vmc_segment *s; } segs[] = {
-		{ "cs", &s.cs }, { "ds", &s.ds }, { "es", &s.es }, { "fs", &s.fs }, { "gs", &s.gs },
-		{ "ss", &s.ss }, { "tr", &s.tr }, { "ldt", &s.ldt },
+	const struct {
+		const char *name;
+		const struct vmc_segment *s;
+	} segs[] = {
+		{"cs", &s.cs},
+		{"ds", &s.ds},
+		{"es", &s.es},
+		{"fs", &s.fs},
+		{"gs", &s.gs},
+		{"ss", &s.ss},
+		{"tr", &s.tr},
+		{"ldt", &s.ldt},
 	};
 	out = json_object();
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
@@ -104,7 +136,7 @@ json_t *inspect_registers(struct vmc_vm *vm, uint32_t cpu, char *err, size_t err
 json_t *inspect_cpu(struct vmc_vm *vm, uint32_t cpu)
 {
 	struct vmc_vcpu *vcpu = vmc_vcpu_get(vm, cpu);
-	struct vmc_vcpu_stats st = { .state = VMC_VCPU_PAUSED };
+	struct vmc_vcpu_stats st = {.state = VMC_VCPU_PAUSED};
 	json_t *exits = json_object();
 
 	if (vcpu)
@@ -128,9 +160,11 @@ const char *inspect_dirty_log(struct vmc_vm *vm)
 static void entry(json_t *map, const char *kind, const char *name, uint64_t start, uint64_t size,
 	uint64_t accesses)
 {
-	json_array_append_new(map, json_pack("{s:s, s:s, s:o, s:o, s:i, s:b, s:b, s:n, s:I}", "kind", kind,
-		"name", name, "start", qmp_hex(start), "size", qmp_hex(size), "slot", -1, "read-only", 0,
-		"dirty-log", 0, "resident", "accesses", (json_int_t)accesses));
+	json_array_append_new(
+		map, json_pack("{s:s, s:s, s:o, s:o, s:i, s:b, s:b, s:n, s:I}", "kind", kind,
+			     "name", name, "start", qmp_hex(start), "size", qmp_hex(size), "slot",
+			     -1, "read-only", 0, "dirty-log", 0, "resident", "accesses",
+			     (json_int_t)accesses));
 }
 
 static void memory_entry(json_t *map, struct vmc_vm *vm, const struct vmc_mem_region *r)
@@ -138,21 +172,27 @@ static void memory_entry(json_t *map, struct vmc_vm *vm, const struct vmc_mem_re
 	int64_t resident = vmc_mem_resident(vm, r->gpa, r->size);
 	int ro = !!(r->flags & VMC_MEM_READ_ONLY);
 
-	json_array_append_new(map, json_pack("{s:s, s:s, s:o, s:o, s:i, s:b, s:b, s:o, s:I}", "kind",
-		ro ? "rom" : "ram", "name", r->name, "start", qmp_hex(r->gpa), "size", qmp_hex(r->size),
-		"slot", (int)r->slot, "read-only", ro, "dirty-log", vmc_dirty_is_enabled(vm) && !ro,
-		"resident", resident >= 0 ? qmp_hex((uint64_t)resident) : json_null(), "accesses",
-		(json_int_t)0));
+	json_array_append_new(
+		map, json_pack("{s:s, s:s, s:o, s:o, s:i, s:b, s:b, s:o, s:I}", "kind",
+			     ro ? "rom" : "ram", "name", r->name, "start", qmp_hex(r->gpa), "size",
+			     qmp_hex(r->size), "slot", (int)r->slot, "read-only", ro, "dirty-log",
+			     vmc_dirty_is_enabled(vm) && !ro, "resident",
+			     resident >= 0 ? qmp_hex((uint64_t)resident) : json_null(), "accesses",
+			     (json_int_t)0));
 }
 
 /* What KVM itself answers at (the PC's standard places). */
-static const struct { const char *name; bool pio; uint64_t start, size; } irqchip[] = {
-	{ "pic", true, 0x20, 2 },
-	{ "pit", true, 0x40, 4 },
-	{ "pic2", true, 0xa0, 2 },
-	{ "elcr", true, 0x4d0, 2 },
-	{ "ioapic", false, 0xfec00000, 0x1000 },
-	{ "lapic", false, 0xfee00000, 0x1000 },
+static const struct {
+	const char *name;
+	bool pio;
+	uint64_t start, size;
+} irqchip[] = {
+	{"pic", true, 0x20, 2},
+	{"pit", true, 0x40, 4},
+	{"pic2", true, 0xa0, 2},
+	{"elcr", true, 0x4d0, 2},
+	{"ioapic", false, 0xfec00000, 0x1000},
+	{"lapic", false, 0xfee00000, 0x1000},
 };
 
 #define MAX_ENTRIES 256
@@ -174,8 +214,8 @@ json_t *inspect_map(struct vmc_vm *vm)
 	for (int pio = 0; pio <= 1; pio++) {
 		for (size_t i = 0; i < nbus && i < MAX_ENTRIES; i++)
 			if ((bus[i].bus == VMC_BUS_PIO) == pio)
-				entry(map, pio ? "pio" : "mmio", bus[i].name, bus[i].addr, bus[i].len,
-					bus[i].reads + bus[i].writes);
+				entry(map, pio ? "pio" : "mmio", bus[i].name, bus[i].addr,
+					bus[i].len, bus[i].reads + bus[i].writes);
 		for (size_t i = 0; i < sizeof(irqchip) / sizeof(irqchip[0]); i++)
 			if (irqchip[i].pio == pio)
 				entry(map, "irqchip", irqchip[i].name, irqchip[i].start,
@@ -193,12 +233,14 @@ static json_t *queues(const struct vmc_device_info *d)
 	json_t *list = json_array();
 
 	for (uint32_t i = 0; i < d->nqueues && i < VMC_DEVICE_QUEUES; i++)
-		json_array_append_new(list, json_pack("{s:i, s:b, s:i, s:i, s:o, s:o, s:o, s:I, s:I}", "size",
-			d->queues[i].size, "ready", d->queues[i].ready, "avail", d->queues[i].avail_idx,
-			"used", d->queues[i].used_idx, "desc-address", qmp_hex(d->queues[i].desc),
-			"avail-address", qmp_hex(d->queues[i].avail), "used-address",
-			qmp_hex(d->queues[i].used), "kicks", (json_int_t)d->queues[i].kicks, "interrupts",
-			(json_int_t)d->queues[i].interrupts));
+		json_array_append_new(list,
+			json_pack("{s:i, s:b, s:i, s:i, s:o, s:o, s:o, s:I, s:I}", "size",
+				d->queues[i].size, "ready", d->queues[i].ready, "avail",
+				d->queues[i].avail_idx, "used", d->queues[i].used_idx,
+				"desc-address", qmp_hex(d->queues[i].desc), "avail-address",
+				qmp_hex(d->queues[i].avail), "used-address",
+				qmp_hex(d->queues[i].used), "kicks", (json_int_t)d->queues[i].kicks,
+				"interrupts", (json_int_t)d->queues[i].interrupts));
 	return list;
 }
 
@@ -210,13 +252,16 @@ json_t *inspect_devices(struct vmc_vm *vm)
 
 	for (size_t i = 0; i < n && i < MAX_DEVICES; i++) {
 		d = &devs[i];
-		json_array_append_new(list, json_pack(
-			"{s:s, s:s, s:s, s:I, s:o, s:o, s:i, s:b, s:s, s:o, s:o, s:b, s:i, s:o}", "id", d->id,
-			"model", d->model, "where", d->where, "type", (json_int_t)d->virtio_type,
-			"features-offered", qmp_hex(d->features_offered), "features-negotiated",
-			qmp_hex(d->features_negotiated), "status", d->status, "broken", d->broken, "note",
-			d->note, "address", qmp_hex(d->addr), "length", qmp_hex(d->addr_len), "pio", d->pio,
-			"irq", (int)d->irq, "queues", queues(d)));
+		json_array_append_new(
+			list, json_pack("{s:s, s:s, s:s, s:I, s:o, s:o, s:i, s:b, s:s, s:o, s:o, "
+					"s:b, s:i, s:o}",
+				      "id", d->id, "model", d->model, "where", d->where, "type",
+				      (json_int_t)d->virtio_type, "features-offered",
+				      qmp_hex(d->features_offered), "features-negotiated",
+				      qmp_hex(d->features_negotiated), "status", d->status,
+				      "broken", d->broken, "note", d->note, "address",
+				      qmp_hex(d->addr), "length", qmp_hex(d->addr_len), "pio",
+				      d->pio, "irq", (int)d->irq, "queues", queues(d)));
 	}
 	free(devs);
 	return list;

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #define MAX_JOBS    16
-#define KEPT_US	    60000000 /* a concluded job is listed this long */
+#define KEPT_US     60000000 /* a concluded job is listed this long */
 #define PROGRESS_MS 100
 
 struct jobs {
@@ -61,8 +61,8 @@ static void *worker(void *arg)
 
 static void status_event(struct job *job, const char *status)
 {
-	control_event(job->host->control, "JOB_STATUS_CHANGE", json_pack("{s:s, s:s}", "id", job->id, "status",
-		status));
+	control_event(job->host->control, "JOB_STATUS_CHANGE",
+		json_pack("{s:s, s:s}", "id", job->id, "status", status));
 }
 
 void job_release_vm(struct job *job)
@@ -82,7 +82,8 @@ static void conclude(struct jobs *jobs, struct job *job)
 	job_release_vm(job);
 	if (job->rc < 0 && !*job->error)
 		snprintf(job->error, sizeof(job->error), "%s", strerror(-job->rc));
-	log_line(jobs->host->log, "%s %s: %s", job->ops->type, job->id, job->rc < 0 ? job->error : "done");
+	log_line(jobs->host->log, "%s %s: %s", job->ops->type, job->id,
+		job->rc < 0 ? job->error : "done");
 	if (job->rc == 0)
 		job->done = job->total = job->total ? job->total : 1;
 	job->concluded = true;
@@ -113,8 +114,9 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	if (!job || job->done == job->shown_done)
 		return;
 	job->shown_done = job->done;
-	control_event(jobs->host->control, "X_JOB_PROGRESS", json_pack("{s:s, s:I, s:I}", "id", job->id,
-		"current-progress", (json_int_t)job->shown_done, "total-progress", (json_int_t)job->total));
+	control_event(jobs->host->control, "X_JOB_PROGRESS",
+		json_pack("{s:s, s:I, s:I}", "id", job->id, "current-progress",
+			(json_int_t)job->shown_done, "total-progress", (json_int_t)job->total));
 }
 
 int jobs_new(struct host *h, struct jobs **out)
@@ -126,7 +128,8 @@ int jobs_new(struct host *h, struct jobs **out)
 	jobs->host = h;
 	jobs->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (jobs->wake_fd >= 0)
-		jobs->wake_ev = event_new(h->base, jobs->wake_fd, EV_READ | EV_PERSIST, on_wake, jobs);
+		jobs->wake_ev =
+			event_new(h->base, jobs->wake_fd, EV_READ | EV_PERSIST, on_wake, jobs);
 	jobs->tick_ev = event_new(h->base, -1, EV_PERSIST, on_tick, jobs);
 	if (!jobs->wake_ev || !jobs->tick_ev || event_add(jobs->wake_ev, NULL) < 0) {
 		jobs_free(jobs);
@@ -196,10 +199,11 @@ bool job_can_start(struct jobs *jobs, const char *id, char *err, size_t err_size
 	if (!*id || strlen(id) >= sizeof(jobs->list[0]->id))
 		snprintf(err, err_size, "job-id must have 1 to 63 bytes");
 	else if (jobs->running)
-		snprintf(err, err_size, "%s %s is running; one job at a time", jobs->running->ops->type,
-			jobs->running->id);
+		snprintf(err, err_size, "%s %s is running; one job at a time",
+			jobs->running->ops->type, jobs->running->id);
 	else if (find(jobs, id, NULL))
-		snprintf(err, err_size, "there is a job %s already; dismiss it, or use another id", id);
+		snprintf(err, err_size, "there is a job %s already; dismiss it, or use another id",
+			id);
 	else
 		return true;
 	return false;
@@ -218,10 +222,10 @@ static int start_thread(struct job *job)
 	return -rc;
 }
 
-int job_start(struct jobs *jobs, const char *id, const struct job_ops *ops, void *ctx, bool holds_vm,
-	char *err, size_t err_size)
+int job_start(struct jobs *jobs, const char *id, const struct job_ops *ops, void *ctx,
+	bool holds_vm, char *err, size_t err_size)
 {
-	const struct timeval tick = { 0, PROGRESS_MS * 1000 };
+	const struct timeval tick = {0, PROGRESS_MS * 1000};
 	struct job *job;
 	int rc;
 
@@ -264,8 +268,8 @@ bool jobs_refuse(const struct jobs *jobs, char *err, size_t err_size)
 {
 	if (!jobs_holds_vm(jobs))
 		return false;
-	snprintf(err, err_size, "%s %s holds the VM; wait for it, or job-cancel it", jobs->running->ops->type,
-		jobs->running->id);
+	snprintf(err, err_size, "%s %s holds the VM; wait for it, or job-cancel it",
+		jobs->running->ops->type, jobs->running->id);
 	return true;
 }
 
@@ -283,9 +287,9 @@ json_t *jobs_query(struct jobs *jobs)
 	for (unsigned i = 0; i < jobs->n; i++) {
 		struct job *job = jobs->list[i];
 
-		v = json_pack("{s:s, s:s, s:s, s:I, s:I}", "id", job->id, "type", job->ops->type, "status",
-			job->concluded ? "concluded" : "running", "current-progress", (json_int_t)job->done,
-			"total-progress", (json_int_t)job->total);
+		v = json_pack("{s:s, s:s, s:s, s:I, s:I}", "id", job->id, "type", job->ops->type,
+			"status", job->concluded ? "concluded" : "running", "current-progress",
+			(json_int_t)job->done, "total-progress", (json_int_t)job->total);
 		if (job->concluded && job->rc < 0)
 			json_object_set_new(v, "error", qmp_text(job->error));
 		json_array_append_new(list, v);
@@ -311,7 +315,8 @@ int job_dismiss(struct jobs *jobs, const char *id, char *err, size_t err_size)
 	struct job *job = find(jobs, id, &i);
 
 	if (!job || !job->concluded) {
-		snprintf(err, err_size, job ? "job %s is running; job-cancel it first" : "there is no job %s", id);
+		snprintf(err, err_size,
+			job ? "job %s is running; job-cancel it first" : "there is no job %s", id);
 		return job ? -EINVAL : -ENOENT;
 	}
 	forget(jobs, i);

@@ -1,6 +1,7 @@
 /*
- * job.h - long work of the VM's process: one job at a time, its slow part on a worker thread, so that the main
- * loop keeps answering. docs/protocol.md: query-jobs, JOB_STATUS_CHANGE, X_JOB_PROGRESS.
+ * job.h - long work of the VM's process: one job at a time, its slow part on a worker thread, so
+ * that the main loop keeps answering. docs/protocol.md: query-jobs, JOB_STATUS_CHANGE,
+ * X_JOB_PROGRESS.
  */
 #ifndef VMHOST_JOB_H
 #define VMHOST_JOB_H
@@ -21,7 +22,8 @@ struct job_ops {
 	int (*work)(struct job *job);
 	/* Main thread, after job_tell(): what the work cannot do itself. May be NULL. */
 	void (*told)(struct job *job);
-	/* Main thread, work is over; @rc: what it returned. Return the job's own outcome. Frees job->ctx. */
+	/* Main thread, work is over; @rc: what it returned. Return the job's own outcome. Frees
+	 * job->ctx. */
 	int (*end)(struct job *job, int rc);
 };
 
@@ -45,10 +47,10 @@ int jobs_new(struct host *h, struct jobs **out);
 /** jobs_free() - cancel what runs and wait for it. */
 void jobs_free(struct jobs *jobs);
 
-/** job_start() - @holds_vm: the VM is paused for it until job_release_vm() or the end. On failure the caller
- * still owns @ctx. -EBUSY with @err while another runs. */
-int job_start(struct jobs *jobs, const char *id, const struct job_ops *ops, void *ctx, bool holds_vm,
-	char *err, size_t err_size);
+/** job_start() - @holds_vm: the VM is paused for it until job_release_vm() or the end. On failure
+ * the caller still owns @ctx. -EBUSY with @err while another runs. */
+int job_start(struct jobs *jobs, const char *id, const struct job_ops *ops, void *ctx,
+	bool holds_vm, char *err, size_t err_size);
 /** job_tell() - worker: have the main thread call told(). */
 void job_tell(struct job *job);
 /** job_progress() - worker: a vmc_progress_fn; non-zero when the job was cancelled. */
@@ -57,7 +59,8 @@ void job_release_vm(struct job *job);
 /** job_can_start() - is there room for a job of this id now? */
 bool job_can_start(struct jobs *jobs, const char *id, char *err, size_t err_size);
 
-/** jobs_status() - what query-status says while a job holds the VM; NULL: none does. @jobs may be NULL. */
+/** jobs_status() - what query-status says while a job holds the VM; NULL: none does. @jobs may be
+ * NULL. */
 const char *jobs_status(const struct jobs *jobs);
 bool jobs_holds_vm(const struct jobs *jobs);
 /** jobs_refuse() - true with @err while a job holds the VM: its state must not change now. */

@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LOG_MAX	       (1024 * 1024) /* then the older half goes */
+#define LOG_MAX        (1024 * 1024) /* then the older half goes */
 #define LINES_A_SECOND 100
 
 struct log {
@@ -109,8 +109,8 @@ static bool in_budget(struct log *log, const struct timespec *now)
 	if (log->second != now->tv_sec) {
 		if (log->left_out) {
 			n = stamp(line, sizeof(line), now);
-			n += (size_t)snprintf(line + n, sizeof(line) - n, "(%u lines left out)\n",
-				log->left_out);
+			n += (size_t)snprintf(
+				line + n, sizeof(line) - n, "(%u lines left out)\n", log->left_out);
 			put(log, line, n);
 		}
 		log->second = now->tv_sec;

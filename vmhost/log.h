@@ -1,6 +1,6 @@
 /*
- * log.h - NAME/log: what this VM's process had to say. One write a line, with the time; bounded in size
- * and in lines a second, since a guest decides how often some things happen. Any thread.
+ * log.h - NAME/log: what this VM's process had to say. One write a line, with the time; bounded in
+ * size and in lines a second, since a guest decides how often some things happen. Any thread.
  */
 #ifndef VMHOST_LOG_H
 #define VMHOST_LOG_H

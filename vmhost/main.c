@@ -1,9 +1,9 @@
 /*
- * main.c - vitrine-vm: holds one VM. Main thread: it sets everything up, closes the sandbox, starts the guest and
- * then runs the loop that owns every device, socket and timer.
+ * main.c - vitrine-vm: holds one VM. Main thread: it sets everything up, closes the sandbox, starts
+ * the guest and then runs the loop that owns every device, socket and timer.
  *
- * Order matters: definition and log, runtime folder and lock, then the file broker (a fork, before any thread is
- * made), then KVM and devices, sockets, the sandbox, and only then guest code.
+ * Order matters: definition and log, runtime folder and lock, then the file broker (a fork, before
+ * any thread is made), then KVM and devices, sockets, the sandbox, and only then guest code.
  */
 #include "config.h"
 
@@ -83,7 +83,8 @@ static int start_broker(struct host *h, char *err, size_t err_size)
 		return rc;
 	rc = broker_clean(h->broker);
 	if (rc < 0)
-		snprintf(err, err_size, "the process that opens files does not work: %s", strerror(-rc));
+		snprintf(err, err_size, "the process that opens files does not work: %s",
+			strerror(-rc));
 	return rc;
 }
 
@@ -152,8 +153,8 @@ static int make_vm(struct host *h, char *err, size_t err_size)
 	rc = host_machine_new(h, err, err_size);
 	if (rc < 0)
 		return rc;
-	if (jobs_new(h, &h->jobs) < 0 || control_new(h->base, h, h->rundir.control_fd, &h->control) < 0 ||
-		host_watch(h) < 0)
+	if (jobs_new(h, &h->jobs) < 0 ||
+		control_new(h->base, h, h->rundir.control_fd, &h->control) < 0 || host_watch(h) < 0)
 		return out_of_memory(err, err_size);
 	return 0;
 }
@@ -210,7 +211,8 @@ static int run_guest(struct host *h, struct snapshot *snap, char *err, size_t er
 	return rc;
 }
 
-static int set_up(struct host *h, struct options *opt, struct snapshot *snap, char *err, size_t err_size)
+static int set_up(
+	struct host *h, struct options *opt, struct snapshot *snap, char *err, size_t err_size)
 {
 	int rc = rundir_open(&h->rundir, h->def.name, err, err_size);
 
@@ -268,22 +270,23 @@ static void tear_down(struct host *h)
 
 static int check_host(void)
 {
-	static const char *const names[] = { "irqfd", "ioeventfd", "dirty-log-manual", "dirty-ring",
-		"immediate-exit", "sync-regs", "xsave2", "set-guest-debug", "adjust-clock", "readonly-mem", "msi",
-		"resample", "kvmclock-ctrl" };
-	struct vmc_kvm_info info = { 0 };
+	static const char *const names[] = {"irqfd", "ioeventfd", "dirty-log-manual", "dirty-ring",
+		"immediate-exit", "sync-regs", "xsave2", "set-guest-debug", "adjust-clock",
+		"readonly-mem", "msi", "resample", "kvmclock-ctrl"};
+	struct vmc_kvm_info info = {0};
 	char err[512] = "";
 	int rc = vmc_kvm_probe(NULL, &info, err, sizeof(err));
-	const bool has[] = { info.irqfd, info.ioeventfd, info.dirty_log_manual, info.dirty_ring,
-		info.immediate_exit, info.sync_regs, info.xsave2, info.set_guest_debug, info.adjust_clock,
-		info.readonly_mem, info.msi, info.resample, info.kvmclock_ctrl };
+	const bool has[] = {info.irqfd, info.ioeventfd, info.dirty_log_manual, info.dirty_ring,
+		info.immediate_exit, info.sync_regs, info.xsave2, info.set_guest_debug,
+		info.adjust_clock, info.readonly_mem, info.msi, info.resample, info.kvmclock_ctrl};
 	json_t *caps = json_object(), *v;
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		json_object_set_new(caps, names[i], json_boolean(has[i]));
-	v = json_pack("{s:s, s:s, s:b, s:i, s:s, s:i, s:i, s:i, s:o}", "version", PACKAGE_VERSION, "path",
-		"/dev/kvm", "usable", rc == 0, "errno", -rc, "error", err, "api-version", info.api_version,
-		"max-vcpus", info.max_vcpus, "max-memslots", info.max_memslots, "capabilities", caps);
+	v = json_pack("{s:s, s:s, s:b, s:i, s:s, s:i, s:i, s:i, s:o}", "version", PACKAGE_VERSION,
+		"path", "/dev/kvm", "usable", rc == 0, "errno", -rc, "error", err, "api-version",
+		info.api_version, "max-vcpus", info.max_vcpus, "max-memslots", info.max_memslots,
+		"capabilities", caps);
 	json_dumpf(v, stdout, JSON_COMPACT);
 	putchar('\n');
 	json_decref(v);
@@ -321,8 +324,11 @@ static bool no_kvm(void)
 
 static int hold_vm(struct options *opt)
 {
-	struct host h = { .def = opt->def, .statm_fd = -1, .kernel = { .fd = -1 }, .initrd = { .fd = -1 },
-		.rundir = { .lock_fd = -1, .control_fd = -1, .console_fd = { -1, -1 } } };
+	struct host h = {.def = opt->def,
+		.statm_fd = -1,
+		.kernel = {.fd = -1},
+		.initrd = {.fd = -1},
+		.rundir = {.lock_fd = -1, .control_fd = -1, .console_fd = {-1, -1}}};
 	char err[DEF_ERR_SIZE] = "";
 	struct snapshot snap;
 	int rc;
@@ -335,14 +341,15 @@ static int hold_vm(struct options *opt)
 	rc = set_up(&h, opt, &snap, err, sizeof(err));
 	snapshot_close(&snap);
 	if (rc == 0) {
-		log_line(h.log, "vitrine " PACKAGE_VERSION ": VM %s, process %d, %llu vCPUs, %llu MiB",
+		log_line(h.log,
+			"vitrine " PACKAGE_VERSION ": VM %s, process %d, %llu vCPUs, %llu MiB",
 			h.def.name, (int)getpid(), (unsigned long long)h.def.vcpus,
 			(unsigned long long)h.def.memory >> 20);
 		ready_ok();
 		event_base_dispatch(h.base);
 		if (h.quit_reason)
-			control_event(h.control, "SHUTDOWN", json_pack("{s:b, s:s}", "guest", 0, "reason",
-				h.quit_reason));
+			control_event(h.control, "SHUTDOWN",
+				json_pack("{s:b, s:s}", "guest", 0, "reason", h.quit_reason));
 		rc = h.exit_code;
 	} else {
 		log_line(h.log, "not started: %s", err);

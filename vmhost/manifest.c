@@ -62,7 +62,8 @@ static json_t *sum_text(uint64_t sum)
 	return json_string(text);
 }
 
-/* Over everything but itself, in one fixed form: so blanks and the order of members do not count. */
+/* Over everything but itself, in one fixed form: so blanks and the order of members do not count.
+ */
 static uint64_t self_sum(json_t *root)
 {
 	char *text = json_dumps(root, JSON_COMPACT | JSON_SORT_KEYS);
@@ -90,15 +91,17 @@ char *manifest_text(const struct manifest *m)
 	char *text = NULL;
 
 	for (uint32_t i = 0; i < m->nregions; i++)
-		json_array_append_new(regions, json_pack("{s:o, s:o}", "start", qmp_hex(m->regions[i].gpa),
-			"size", qmp_hex(m->regions[i].size)));
+		json_array_append_new(
+			regions, json_pack("{s:o, s:o}", "start", qmp_hex(m->regions[i].gpa),
+					 "size", qmp_hex(m->regions[i].size)));
 	config = json_pack("{s:o, s:i, s:i, s:i, s:o, s:o}", "memory", qmp_hex(m->memory), "vcpus",
-		(int)m->vcpus, "cols", m->cols, "rows", m->rows, "kernel", qmp_text(m->kernel), "cmdline",
-		qmp_text(m->cmdline));
-	root = json_pack("{s:s, s:i, s:s, s:s, s:s, s:s, s:I, s:b, s:s, s:o, s:o, s:o}", "format", FORMAT,
-		"version", MANIFEST_VERSION, "id", m->id, "parent", m->parent, "name", m->name, "vm", m->vm,
-		"time", (json_int_t)m->time_s, "running", m->running, "made-by", "vitrine " PACKAGE_VERSION,
-		"config", config, "regions", regions, "sections", sections(m));
+		(int)m->vcpus, "cols", m->cols, "rows", m->rows, "kernel", qmp_text(m->kernel),
+		"cmdline", qmp_text(m->cmdline));
+	root = json_pack("{s:s, s:i, s:s, s:s, s:s, s:s, s:I, s:b, s:s, s:o, s:o, s:o}", "format",
+		FORMAT, "version", MANIFEST_VERSION, "id", m->id, "parent", m->parent, "name",
+		m->name, "vm", m->vm, "time", (json_int_t)m->time_s, "running", m->running,
+		"made-by", "vitrine " PACKAGE_VERSION, "config", config, "regions", regions,
+		"sections", sections(m));
 	if (root && json_object_set_new(root, "checksum", sum_text(self_sum(root))) == 0)
 		text = json_dumps(root, JSON_INDENT(1));
 	json_decref(root);
@@ -185,8 +188,10 @@ static void read_regions(struct reader *r, json_t *root, struct manifest *m)
 		bad(r, "\"regions\" is missing, empty or too long");
 		return;
 	}
-	json_array_foreach(list, i, v) {
-		uint64_t gpa = number(r, v, "start", 0, 1ull << 52), size = number(r, v, "size", 1, 1ull << 40);
+	json_array_foreach(list, i, v)
+	{
+		uint64_t gpa = number(r, v, "start", 0, 1ull << 52),
+			 size = number(r, v, "size", 1, 1ull << 40);
 
 		if (!r->rc && (gpa < end || gpa % VMC_PAGE_SIZE || size % VMC_PAGE_SIZE))
 			bad(r, "memory region %zu is misplaced", i);
@@ -223,8 +228,7 @@ static void read_memory(struct reader *r, json_t *mem, struct manifest *m)
 		r->rc = -ENOMEM;
 		return;
 	}
-	json_array_foreach(sums, i, v)
-		m->chunk_sums[i] = parse_sum(r, v, "section memory");
+	json_array_foreach(sums, i, v) m->chunk_sums[i] = parse_sum(r, v, "section memory");
 }
 
 static void read_sections(struct reader *r, json_t *root, struct manifest *m)
@@ -258,7 +262,7 @@ static void read_all(struct reader *r, json_t *root, struct manifest *m)
 		bad(r, "\"running\" is missing");
 	m->running = json_is_true(json_object_get(root, "running"));
 	if (!r->rc && (!snapshot_id_ok(m->id) || (*m->parent && !snapshot_id_ok(m->parent)) ||
-		!snapshot_name_ok(m->name)))
+			      !snapshot_name_ok(m->name)))
 		bad(r, "\"id\", \"parent\" or \"name\" is malformed");
 	read_config(r, root, m);
 	read_regions(r, root, m);
@@ -267,7 +271,7 @@ static void read_all(struct reader *r, json_t *root, struct manifest *m)
 
 int manifest_parse(struct manifest *m, const char *buf, size_t len, char *err, size_t err_size)
 {
-	struct reader r = { .err = err, .err_size = err_size };
+	struct reader r = {.err = err, .err_size = err_size};
 	json_error_t why;
 	json_t *root = json_loadb(buf, len, JSON_REJECT_DUPLICATES, &why), *sum;
 	uint64_t want;

@@ -1,5 +1,6 @@
 /*
- * manifest.h - manifest.json of a snapshot: what it is and what its files must be. Hostile until parsed. Pure, any thread.
+ * manifest.h - manifest.json of a snapshot: what it is and what its files must be. Hostile until
+ * parsed. Pure, any thread.
  */
 #ifndef VMHOST_MANIFEST_H
 #define VMHOST_MANIFEST_H
@@ -9,10 +10,10 @@
 #include <stdint.h>
 
 #define MANIFEST_VERSION     1
-#define MANIFEST_MAX	     (16u << 20) /* bytes of a manifest that is looked at */
+#define MANIFEST_MAX         (16u << 20) /* bytes of a manifest that is looked at */
 #define MANIFEST_REGIONS     32
-#define MANIFEST_CHUNK	     (4ull << 20) /* memory is checksummed in pieces of this size */
-#define SNAPSHOT_NAME_MAX    63		  /* bytes of a name (tag) */
+#define MANIFEST_CHUNK       (4ull << 20) /* memory is checksummed in pieces of this size */
+#define SNAPSHOT_NAME_MAX    63           /* bytes of a name (tag) */
 #define SNAPSHOT_SECTION_MAX (64u << 20)  /* of state, and of the consoles' history each */
 
 struct manifest {
@@ -26,7 +27,9 @@ struct manifest {
 	char kernel[4096], cmdline[2048];
 	/* what memory consists of, in the order of the file */
 	uint32_t nregions;
-	struct { uint64_t gpa, size; } regions[MANIFEST_REGIONS];
+	struct {
+		uint64_t gpa, size;
+	} regions[MANIFEST_REGIONS];
 	/* files: sizes and XXH3-64 */
 	uint64_t state_size, state_sum, console_size, console_sum, memory_size;
 	uint32_t nchunks;
@@ -37,7 +40,8 @@ void manifest_init(struct manifest *m);
 void manifest_free(struct manifest *m);
 /** manifest_text() - as JSON, with a checksum over itself; malloc()ed. NULL: no memory. */
 char *manifest_text(const struct manifest *m);
-/** manifest_parse() - every member checked. Return: 0; -EBADMSG with @err: what is wrong with it. */
+/** manifest_parse() - every member checked. Return: 0; -EBADMSG with @err: what is wrong with it.
+ */
 int manifest_parse(struct manifest *m, const char *text, size_t len, char *err, size_t err_size);
 /** manifest_chunk_gpa() - the guest address where a chunk of memory begins. */
 uint64_t manifest_chunk_gpa(const struct manifest *m, uint32_t chunk);

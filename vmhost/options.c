@@ -1,4 +1,5 @@
-/* options.c - see options.h. Options that set something are the rows of def.c. Main thread, at start. */
+/* options.c - see options.h. Options that set something are the rows of def.c. Main thread, at
+ * start. */
 #include "vmhost/options.h"
 #include <errno.h>
 #include <stdio.h>
@@ -8,17 +9,20 @@
 #include <vmcore/client.h>
 
 /* Options that are no settings. */
-static const struct { const char *name, *arg, *help; } others[] = {
-	{ "name", "NAME", "name of the VM (default: that of the definition file)" },
-	{ "config", "FILE", "definition to read; without it, and without --kernel and --load, vms/NAME.cfg" },
-	{ "console", "COLSxROWS", "size of hvc0 (default 80x24)" },
-	{ "no-sandbox", NULL, "as --sandbox no" },
-	{ "foreground", NULL, "stay in the foreground, with the log on stderr too" },
-	{ "ready-fd", "N", "write \"ready\" or \"failed ERRNO TEXT\" to descriptor N" },
-	{ "check-config", NULL, "read options and definition, say what is wrong, and end" },
-	{ "check-host", NULL, "say as JSON what this host's KVM offers, and end" },
-	{ "version", NULL, "print the version" },
-	{ "help", NULL, "print this" },
+static const struct {
+	const char *name, *arg, *help;
+} others[] = {
+	{"name", "NAME", "name of the VM (default: that of the definition file)"},
+	{"config", "FILE",
+		"definition to read; without it, and without --kernel and --load, vms/NAME.cfg"},
+	{"console", "COLSxROWS", "size of hvc0 (default 80x24)"},
+	{"no-sandbox", NULL, "as --sandbox no"},
+	{"foreground", NULL, "stay in the foreground, with the log on stderr too"},
+	{"ready-fd", "N", "write \"ready\" or \"failed ERRNO TEXT\" to descriptor N"},
+	{"check-config", NULL, "read options and definition, say what is wrong, and end"},
+	{"check-host", NULL, "say as JSON what this host's KVM offers, and end"},
+	{"version", NULL, "print the version"},
+	{"help", NULL, "print this"},
 };
 #define NOTHERS (sizeof(others) / sizeof(others[0]))
 
@@ -33,13 +37,16 @@ static void help_line(const char *name, const char *arg, const char *help)
 void options_help(void)
 {
 	printf("usage: vitrine-vm --name NAME --kernel PATH|guest:NAME [options]\n"
-	       "Holds one virtual machine: runs it on /dev/kvm and serves its consoles and control socket.\n\n");
+	       "Holds one virtual machine: runs it on /dev/kvm and serves its consoles and control "
+	       "socket.\n\n");
 	for (size_t i = 0; i < NOTHERS; i++)
 		help_line(others[i].name, others[i].arg, others[i].help);
 	for (size_t i = 0; i < def_nsettings; i++)
 		if (def_settings[i].option)
-			help_line(def_settings[i].option, def_settings[i].arg, def_settings[i].help);
-	printf("\nExit status: 0 the VM ended, 1 failed, 2 bad options or definition, 4 KVM cannot be used;\n"
+			help_line(
+				def_settings[i].option, def_settings[i].arg, def_settings[i].help);
+	printf("\nExit status: 0 the VM ended, 1 failed, 2 bad options or definition, 4 KVM cannot "
+	       "be used;\n"
 	       "with --on-shutdown exit, the guest's own code.\n");
 }
 
@@ -50,15 +57,18 @@ static int fail(char *err, size_t err_size, const char *fmt, const char *what)
 }
 
 /* One of others[]. @value NULL: it takes none. */
-static int other(struct options *opt, const char *name, const char *value, char *err, size_t err_size)
+static int other(
+	struct options *opt, const char *name, const char *value, char *err, size_t err_size)
 {
 	char why[256];
 	int used, rc;
 
 	if (!strcmp(name, "name")) {
 		if (!vmc_name_ok(value))
-			return fail(err, err_size, "--name: \"%s\" cannot be the name of a VM: 1 to 48 letters,"
-				" digits, '.', '_' and '-', beginning with neither '.' nor '-'", value);
+			return fail(err, err_size,
+				"--name: \"%s\" cannot be the name of a VM: 1 to 48 letters,"
+				" digits, '.', '_' and '-', beginning with neither '.' nor '-'",
+				value);
 		snprintf(opt->def.name, sizeof(opt->def.name), "%s", value);
 	} else if (!strcmp(name, "config")) {
 		if (strlen(value) >= sizeof(opt->config))
@@ -69,7 +79,8 @@ static int other(struct options *opt, const char *name, const char *value, char 
 		if (rc < 0)
 			return fail(err, err_size, "--console: %s", why);
 	} else if (!strcmp(name, "ready-fd")) {
-		if (sscanf(value, "%d%n", &opt->ready_fd, &used) != 1 || value[used] || opt->ready_fd < 0)
+		if (sscanf(value, "%d%n", &opt->ready_fd, &used) != 1 || value[used] ||
+			opt->ready_fd < 0)
 			return fail(err, err_size, "--ready-fd: \"%s\" is not a descriptor", value);
 	} else if (!strcmp(name, "no-sandbox")) {
 		opt->def.sandbox = false;
@@ -94,7 +105,8 @@ static int setting(struct options *opt, const struct def_setting *set, const cha
 	int rc = def_set_text(&opt->def, set, value ? value : "yes", why, sizeof(why));
 
 	if (rc < 0)
-		snprintf(err, err_size, "--%s: %s", set->option, rc == -ENOMEM ? "out of memory" : why);
+		snprintf(err, err_size, "--%s: %s", set->option,
+			rc == -ENOMEM ? "out of memory" : why);
 	return rc;
 }
 
@@ -111,7 +123,8 @@ static int one(struct options *opt, int argc, char **argv, int *i, char *err, si
 	size_t len;
 
 	if (strncmp(argv[*i], "--", 2) || !*word)
-		return fail(err, err_size, "\"%s\" is not an option; see vitrine-vm --help", argv[*i]);
+		return fail(
+			err, err_size, "\"%s\" is not an option; see vitrine-vm --help", argv[*i]);
 	eq = strchr(word, '=');
 	len = eq ? (size_t)(eq - word) : strlen(word);
 	for (size_t k = 0; k < NOTHERS && !found; k++)
@@ -121,21 +134,25 @@ static int one(struct options *opt, int argc, char **argv, int *i, char *err, si
 		if (named(word, len, def_settings[k].option))
 			set = &def_settings[k], found = set->option, arg = set->arg;
 	if (!found)
-		return fail(err, err_size, "there is no option %s; see vitrine-vm --help", argv[*i]);
+		return fail(
+			err, err_size, "there is no option %s; see vitrine-vm --help", argv[*i]);
 	if (eq)
 		value = eq + 1;
 	else if (arg && *i + 1 < argc)
 		value = argv[++*i];
 	if (!arg != !value)
-		return fail(err, err_size, arg ? "--%s needs a value" : "--%s takes no value", found);
-	return set ? setting(opt, set, value, err, err_size) : other(opt, found, value, err, err_size);
+		return fail(
+			err, err_size, arg ? "--%s needs a value" : "--%s takes no value", found);
+	return set ? setting(opt, set, value, err, err_size)
+		   : other(opt, found, value, err, err_size);
 }
 
 static int all(struct options *opt, int argc, char **argv, char *err, size_t err_size)
 {
 	/* Before anything else can be wrong: it says where to complain. */
 	for (int i = 1; i + 1 < argc; i++)
-		if (!strcmp(argv[i], "--ready-fd") && other(opt, "ready-fd", argv[i + 1], err, err_size) < 0)
+		if (!strcmp(argv[i], "--ready-fd") &&
+			other(opt, "ready-fd", argv[i + 1], err, err_size) < 0)
 			return -EINVAL;
 	for (int i = 1; i < argc; i++) {
 		int rc = one(opt, argc, argv, &i, err, err_size);
@@ -146,7 +163,8 @@ static int all(struct options *opt, int argc, char **argv, char *err, size_t err
 	return 0;
 }
 
-/* vms/NAME.cfg when nothing else says what to run; the file's name when nothing else names the VM. */
+/* vms/NAME.cfg when nothing else says what to run; the file's name when nothing else names the VM.
+ */
 static int find_definition(struct options *opt, char *err, size_t err_size)
 {
 	char dir[4000], name[VMC_NAME_SIZE];

@@ -10,7 +10,8 @@ struct options {
 	int ready_fd; /* -1: none */
 };
 
-/** options_parse() - options, definition file (options win), checks. Return: 0 or -errno with @err. */
+/** options_parse() - options, definition file (options win), checks. Return: 0 or -errno with @err.
+ */
 int options_parse(struct options *opt, int argc, char **argv, char *err, size_t err_size);
 void options_help(void);
 

@@ -186,12 +186,12 @@ static bool check_args(struct qmp_call *call, const char *list)
 			return false;
 		}
 	}
-	json_object_foreach(call->args, key, v)
-		if (!known(list, key)) {
-			qmp_fail(call, "Parameter '%.64s' is unexpected%s%s", key,
-				*list ? "; takes " : "; takes none", list);
-			return false;
-		}
+	json_object_foreach(call->args, key, v) if (!known(list, key))
+	{
+		qmp_fail(call, "Parameter '%.64s' is unexpected%s%s", key,
+			*list ? "; takes " : "; takes none", list);
+		return false;
+	}
 	return true;
 }
 
@@ -206,7 +206,7 @@ static const struct qmp_command *find(const struct qmp_session *s, const char *n
 
 static json_t *run(struct qmp_session *s, const struct qmp_command *cmd, json_t *args, json_t *id)
 {
-	struct qmp_call call = { .host = s->host, .conn = s->conn };
+	struct qmp_call call = {.host = s->host, .conn = s->conn};
 	json_t *value = NULL, *reply;
 
 	call.args = args ? json_incref(args) : json_object();
@@ -231,11 +231,12 @@ static json_t *execute(struct qmp_session *s, json_t *msg)
 
 	if (!name)
 		return qmp_error(GENERIC, "QMP input lacks member 'execute'", id);
-	json_object_foreach(msg, key, v)
-		if (strcmp(key, "execute") && strcmp(key, "arguments") && strcmp(key, "id")) {
-			snprintf(desc, sizeof(desc), "QMP input member '%.64s' is unexpected", key);
-			return qmp_error(GENERIC, desc, id);
-		}
+	json_object_foreach(msg, key,
+		v) if (strcmp(key, "execute") && strcmp(key, "arguments") && strcmp(key, "id"))
+	{
+		snprintf(desc, sizeof(desc), "QMP input member '%.64s' is unexpected", key);
+		return qmp_error(GENERIC, desc, id);
+	}
 	if (args && !json_is_object(args))
 		return qmp_error(GENERIC, "QMP input member 'arguments' must be an object", id);
 	if (!s->negotiated && strcmp(name, "qmp_capabilities"))
@@ -243,8 +244,10 @@ static json_t *execute(struct qmp_session *s, json_t *msg)
 			"Expecting capabilities negotiation with 'qmp_capabilities'", id);
 	cmd = find(s, name);
 	if (!cmd || (s->negotiated && !strcmp(name, "qmp_capabilities"))) {
-		snprintf(desc, sizeof(desc), cmd ? "Capabilities negotiation is already complete"
-			: "The command %.64s has not been found", name);
+		snprintf(desc, sizeof(desc),
+			cmd ? "Capabilities negotiation is already complete"
+			    : "The command %.64s has not been found",
+			name);
 		return qmp_error("CommandNotFound", desc, id);
 	}
 	return run(s, cmd, args, id);
@@ -262,7 +265,8 @@ json_t *qmp_handle(struct qmp_session *s, const char *line, size_t len)
 		return NULL;
 	msg = json_loadb(line, len, JSON_REJECT_DUPLICATES, &why);
 	if (!msg) {
-		snprintf(desc, sizeof(desc), "JSON parse error: %s at column %d", why.text, why.column);
+		snprintf(desc, sizeof(desc), "JSON parse error: %s at column %d", why.text,
+			why.column);
 		return qmp_error(GENERIC, desc, NULL);
 	}
 	if (json_is_object(msg))

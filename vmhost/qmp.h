@@ -1,6 +1,6 @@
 /*
- * qmp.h - one QMP command: parsed, its arguments checked against a table, run, answered. Main thread.
- * docs/protocol.md says what goes over the wire; the JSON is jansson's.
+ * qmp.h - one QMP command: parsed, its arguments checked against a table, run, answered. Main
+ * thread. docs/protocol.md says what goes over the wire; the JSON is jansson's.
  */
 #ifndef VMHOST_QMP_H
 #define VMHOST_QMP_H
@@ -15,7 +15,7 @@ struct qmp_conn;
 struct qmp_call {
 	struct host *host;
 	struct qmp_conn *conn; /* who asks */
-	json_t *args;	       /* an object, checked against the row's list */
+	json_t *args;          /* an object, checked against the row's list */
 	const char *class;     /* of the error, when not "GenericError" */
 	char error[640];
 };
@@ -36,7 +36,8 @@ void *qmp_fail(struct qmp_call *call, const char *fmt, ...) __attribute__((forma
 
 /** qmp_has() - was this argument given? */
 bool qmp_has(const struct qmp_call *call, const char *name);
-/** qmp_u64() - an argument's value in @min..@max, @def when it was not given. false: qmp_fail() was called. */
+/** qmp_u64() - an argument's value in @min..@max, @def when it was not given. false: qmp_fail() was
+ * called. */
 bool qmp_u64(struct qmp_call *call, const char *name, uint64_t def, uint64_t min, uint64_t max,
 	uint64_t *out);
 /** qmp_number() - a JSON number or "0x..." / "123" as a number. */

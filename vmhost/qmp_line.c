@@ -52,7 +52,8 @@ enum qmp_line_result qmp_lines_next(struct qmp_lines *l, char **line, size_t *le
 	char *nl;
 
 	for (;;) {
-		nl = l->len > l->scanned ? memchr(l->buf + l->scanned, '\n', l->len - l->scanned) : NULL;
+		nl = l->len > l->scanned ? memchr(l->buf + l->scanned, '\n', l->len - l->scanned)
+					 : NULL;
 		if (!nl) {
 			l->scanned = l->len;
 			if (l->skipping) {

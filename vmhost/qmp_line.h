@@ -1,6 +1,6 @@
 /*
- * qmp_line.h - cuts a byte stream into lines, without trusting it: at most QMP_LINE_MAX bytes a line, the rest
- * of a longer one is skipped. Main thread; pure, no I/O.
+ * qmp_line.h - cuts a byte stream into lines, without trusting it: at most QMP_LINE_MAX bytes a
+ * line, the rest of a longer one is skipped. Main thread; pure, no I/O.
  */
 #ifndef VMHOST_QMP_LINE_H
 #define VMHOST_QMP_LINE_H

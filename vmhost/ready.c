@@ -71,8 +71,9 @@ static void wait_for_child(int fd, pid_t child)
 	line[len] = '\0';
 	if (strcmp(line, "ready\n") == 0)
 		exit(EXIT_OK);
-	fprintf(stderr, "vitrine-vm: %s", strncmp(line, "failed ", 7) ? "ended before the VM was up; see its log\n"
-		: line + 7 + strcspn(line + 7, " ") + 1);
+	fprintf(stderr, "vitrine-vm: %s",
+		strncmp(line, "failed ", 7) ? "ended before the VM was up; see its log\n"
+					    : line + 7 + strcspn(line + 7, " ") + 1);
 	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
 		;
 	exit(WIFEXITED(status) && WEXITSTATUS(status) ? WEXITSTATUS(status) : EXIT_FAILED);

@@ -47,8 +47,10 @@ static int take_lock(struct rundir *rd, const char *name, char *err, size_t err_
 		pid[strcspn(pid, "\n")] = '\0';
 		close(rd->lock_fd);
 		rd->lock_fd = -1;
-		return fail(-EEXIST, err, err_size, "a VM named %s runs already (process %s); attach to it,"
-			" or give this one another --name", name, *pid ? pid : "unknown");
+		return fail(-EEXIST, err, err_size,
+			"a VM named %s runs already (process %s); attach to it,"
+			" or give this one another --name",
+			name, *pid ? pid : "unknown");
 	}
 	n = snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
 	if (ftruncate(rd->lock_fd, 0) < 0 || pwrite(rd->lock_fd, pid, (size_t)n, 0) < 0) {
@@ -78,26 +80,29 @@ int rundir_open(struct rundir *rd, const char *name, char *err, size_t err_size)
 	}
 	if (lstat(rd->dir, &st) < 0 || !S_ISDIR(st.st_mode) || st.st_uid != geteuid() ||
 		(st.st_mode & 077))
-		return fail(-EPERM, err, err_size, "%s must be a folder of yours with mode 0700; remove it",
-			rd->dir);
+		return fail(-EPERM, err, err_size,
+			"%s must be a folder of yours with mode 0700; remove it", rd->dir);
 	return take_lock(rd, name, err, err_size);
 }
 
 static int listen_at(const char *path, int *out, char *err, size_t err_size)
 {
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	int fd, rc;
 
 	if (strlen(path) >= sizeof(addr.sun_path))
-		return fail(-ENAMETOOLONG, err, err_size, "%s is too long for a socket: a shorter name,"
-			" or a shorter XDG_RUNTIME_DIR", path);
+		return fail(-ENAMETOOLONG, err, err_size,
+			"%s is too long for a socket: a shorter name,"
+			" or a shorter XDG_RUNTIME_DIR",
+			path);
 	strcpy(addr.sun_path, path);
 	if (unlink(path) < 0 && errno != ENOENT) {
 		rc = -errno;
 		return fail(rc, err, err_size, "cannot remove the old %s: %s", path, strerror(-rc));
 	}
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0 || bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 || listen(fd, BACKLOG) < 0) {
+	if (fd < 0 || bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ||
+		listen(fd, BACKLOG) < 0) {
 		rc = -errno;
 		if (fd >= 0)
 			close(fd);

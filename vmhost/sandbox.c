@@ -1,9 +1,9 @@
 /*
- * sandbox.c - see sandbox.h: seccomp allow lists (libseccomp 2.5), Landlock (ABI 1) where the kernel has it,
- * resource limits. Main thread, before the guest runs.
+ * sandbox.c - see sandbox.h: seccomp allow lists (libseccomp 2.5), Landlock (ABI 1) where the
+ * kernel has it, resource limits. Main thread, before the guest runs.
  *
- * A call that is not allowed fails with EPERM: a library that tries something on the side goes on, and so
- * does the VM. Calls that only somebody who has taken the process over would make end it.
+ * A call that is not allowed fails with EPERM: a library that tries something on the side goes on,
+ * and so does the VM. Calls that only somebody who has taken the process over would make end it.
  */
 #include "config.h"
 
@@ -32,7 +32,7 @@
 
 int sandbox_limits(uint64_t file_max)
 {
-	const struct rlimit core = { 0, 0 }; /* a core file would hold the guest's memory */
+	const struct rlimit core = {0, 0}; /* a core file would hold the guest's memory */
 	struct rlimit files, size;
 
 	if (setrlimit(RLIMIT_CORE, &core) < 0)
@@ -63,10 +63,11 @@ static int allow(scmp_filter_ctx ctx, const int *calls, size_t n)
 /* Only an intruder calls these: the process ends at once. */
 static int deadly(scmp_filter_ctx ctx)
 {
-	static const int calls[] = { SCMP_SYS(execve), SCMP_SYS(execveat), SCMP_SYS(fork), SCMP_SYS(vfork),
-		SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev), SCMP_SYS(bpf),
-		SCMP_SYS(keyctl), SCMP_SYS(add_key), SCMP_SYS(mount), SCMP_SYS(unshare), SCMP_SYS(setns),
-		SCMP_SYS(init_module), SCMP_SYS(finit_module), SCMP_SYS(kexec_load) };
+	static const int calls[] = {SCMP_SYS(execve), SCMP_SYS(execveat), SCMP_SYS(fork),
+		SCMP_SYS(vfork), SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv),
+		SCMP_SYS(process_vm_writev), SCMP_SYS(bpf), SCMP_SYS(keyctl), SCMP_SYS(add_key),
+		SCMP_SYS(mount), SCMP_SYS(unshare), SCMP_SYS(setns), SCMP_SYS(init_module),
+		SCMP_SYS(finit_module), SCMP_SYS(kexec_load)};
 	int rc = 0;
 
 	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]) && rc == 0; i++)
@@ -76,41 +77,68 @@ static int deadly(scmp_filter_ctx ctx)
 
 /* Descriptors that are open already, and those that come from clients and the broker. */
 static const int on_descriptors[] = {
-	SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(readv), SCMP_SYS(writev), /* eventfds, sockets, log */
-	SCMP_SYS(pread64), SCMP_SYS(pwrite64), SCMP_SYS(pwritev), SCMP_SYS(preadv), /* snapshots, statm */
-	SCMP_SYS(recvfrom), SCMP_SYS(sendto), SCMP_SYS(recvmsg), SCMP_SYS(sendmsg), /* sockets, broker */
-	SCMP_SYS(accept4),			   /* clients of the sockets that listen */
-	SCMP_SYS(shutdown), SCMP_SYS(close), SCMP_SYS(lseek), /* lseek: holes of sparse memory files */
-	SCMP_SYS(fsync), SCMP_SYS(fdatasync), SCMP_SYS(ftruncate), SCMP_SYS(fallocate), /* snapshots, log */
-	SCMP_SYS(fstat), SCMP_SYS(poll), SCMP_SYS(ppoll),
-	SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_pwait2), /* main loop */
-	SCMP_SYS(timerfd_settime), SCMP_SYS(timerfd_gettime),
+	SCMP_SYS(read),
+	SCMP_SYS(write),
+	SCMP_SYS(readv),
+	SCMP_SYS(writev), /* eventfds, sockets, log */
+	SCMP_SYS(pread64),
+	SCMP_SYS(pwrite64),
+	SCMP_SYS(pwritev),
+	SCMP_SYS(preadv), /* snapshots, statm */
+	SCMP_SYS(recvfrom),
+	SCMP_SYS(sendto),
+	SCMP_SYS(recvmsg),
+	SCMP_SYS(sendmsg), /* sockets, broker */
+	SCMP_SYS(accept4), /* clients of the sockets that listen */
+	SCMP_SYS(shutdown),
+	SCMP_SYS(close),
+	SCMP_SYS(lseek), /* lseek: holes of sparse memory files */
+	SCMP_SYS(fsync),
+	SCMP_SYS(fdatasync),
+	SCMP_SYS(ftruncate),
+	SCMP_SYS(fallocate), /* snapshots, log */
+	SCMP_SYS(fstat),
+	SCMP_SYS(poll),
+	SCMP_SYS(ppoll),
+	SCMP_SYS(epoll_ctl),
+	SCMP_SYS(epoll_wait),
+	SCMP_SYS(epoll_pwait),
+	SCMP_SYS(epoll_pwait2), /* main loop */
+	SCMP_SYS(timerfd_settime),
+	SCMP_SYS(timerfd_gettime),
 	/* Descriptors without a name: interrupts that a guest sets up anew, timers. */
-	SCMP_SYS(eventfd2), SCMP_SYS(timerfd_create),
+	SCMP_SYS(eventfd2),
+	SCMP_SYS(timerfd_create),
 };
 
-/* Memory: allocation, mapping a snapshot, residency for the memory map. Executable only what is already. */
+/* Memory: allocation, mapping a snapshot, residency for the memory map. Executable only what is
+ * already. */
 static const int on_memory[] = {
-	SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(mincore),
+	SCMP_SYS(brk),
+	SCMP_SYS(munmap),
+	SCMP_SYS(mremap),
+	SCMP_SYS(madvise),
+	SCMP_SYS(mincore),
 };
 
 /* Threads, time and signals of this process. */
 static const int on_itself[] = {
-	SCMP_SYS(futex), SCMP_SYS(sched_yield), SCMP_SYS(sched_getaffinity), SCMP_SYS(set_robust_list),
-	SCMP_SYS(rseq), SCMP_SYS(membarrier), SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(getuid),
-	SCMP_SYS(geteuid), SCMP_SYS(getrusage), SCMP_SYS(getrandom), SCMP_SYS(sysinfo), SCMP_SYS(uname),
-	SCMP_SYS(clock_gettime), SCMP_SYS(clock_getres), SCMP_SYS(clock_nanosleep), SCMP_SYS(nanosleep),
-	SCMP_SYS(gettimeofday), SCMP_SYS(time),
-	SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn), SCMP_SYS(rt_sigtimedwait),
-	SCMP_SYS(sigaltstack), SCMP_SYS(restart_syscall), SCMP_SYS(exit), SCMP_SYS(exit_group),
+	SCMP_SYS(futex), SCMP_SYS(sched_yield), SCMP_SYS(sched_getaffinity),
+	SCMP_SYS(set_robust_list), SCMP_SYS(rseq), SCMP_SYS(membarrier), SCMP_SYS(getpid),
+	SCMP_SYS(gettid), SCMP_SYS(getuid), SCMP_SYS(geteuid), SCMP_SYS(getrusage),
+	SCMP_SYS(getrandom), SCMP_SYS(sysinfo), SCMP_SYS(uname), SCMP_SYS(clock_gettime),
+	SCMP_SYS(clock_getres), SCMP_SYS(clock_nanosleep), SCMP_SYS(nanosleep),
+	SCMP_SYS(gettimeofday), SCMP_SYS(time), SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask),
+	SCMP_SYS(rt_sigreturn), SCMP_SYS(rt_sigtimedwait), SCMP_SYS(sigaltstack),
+	SCMP_SYS(restart_syscall), SCMP_SYS(exit), SCMP_SYS(exit_group),
 	SCMP_SYS(wait4), /* the broker */
 };
 
 /* Allowed when argument @arg is @value under @mask; the kernel compares 64 bits. */
 static int allow_if(scmp_filter_ctx ctx, int call, unsigned arg, uint64_t mask, uint64_t value)
 {
-	const struct scmp_arg_cmp cmp = { .arg = arg, .op = SCMP_CMP_MASKED_EQ, .datum_a = mask,
-		.datum_b = value };
+	const struct scmp_arg_cmp cmp = {
+		.arg = arg, .op = SCMP_CMP_MASKED_EQ, .datum_a = mask, .datum_b = value};
 
 	return seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, call, 1, &cmp);
 }
@@ -118,27 +146,31 @@ static int allow_if(scmp_filter_ctx ctx, int call, unsigned arg, uint64_t mask, 
 /* Calls whose arguments decide. */
 static int by_argument(scmp_filter_ctx ctx)
 {
-	const struct { int call; unsigned arg; uint64_t mask, value; } rules[] = {
-		{ SCMP_SYS(ioctl), 1, 0xff00, KVM_TYPE },
-		{ SCMP_SYS(ioctl), 1, UINT32_MAX, SIOCOUTQ }, /* has a reader taken its sample? */
-		{ SCMP_SYS(ioctl), 1, UINT32_MAX, FIONREAD },
-		{ SCMP_SYS(ioctl), 1, UINT32_MAX, FIONBIO },
-		{ SCMP_SYS(prctl), 0, UINT32_MAX, PR_SET_NAME }, /* of threads */
-		{ SCMP_SYS(prctl), 0, UINT32_MAX, PR_GET_NAME },
-		{ SCMP_SYS(fcntl), 1, UINT32_MAX, F_GETFL },
-		{ SCMP_SYS(fcntl), 1, UINT32_MAX, F_SETFL },
-		{ SCMP_SYS(fcntl), 1, UINT32_MAX, F_GETFD },
-		{ SCMP_SYS(fcntl), 1, UINT32_MAX, F_SETFD },
-		{ SCMP_SYS(fcntl), 1, UINT32_MAX, F_DUPFD_CLOEXEC },
+	const struct {
+		int call;
+		unsigned arg;
+		uint64_t mask, value;
+	} rules[] = {
+		{SCMP_SYS(ioctl), 1, 0xff00, KVM_TYPE},
+		{SCMP_SYS(ioctl), 1, UINT32_MAX, SIOCOUTQ}, /* has a reader taken its sample? */
+		{SCMP_SYS(ioctl), 1, UINT32_MAX, FIONREAD},
+		{SCMP_SYS(ioctl), 1, UINT32_MAX, FIONBIO},
+		{SCMP_SYS(prctl), 0, UINT32_MAX, PR_SET_NAME}, /* of threads */
+		{SCMP_SYS(prctl), 0, UINT32_MAX, PR_GET_NAME},
+		{SCMP_SYS(fcntl), 1, UINT32_MAX, F_GETFL},
+		{SCMP_SYS(fcntl), 1, UINT32_MAX, F_SETFL},
+		{SCMP_SYS(fcntl), 1, UINT32_MAX, F_GETFD},
+		{SCMP_SYS(fcntl), 1, UINT32_MAX, F_SETFD},
+		{SCMP_SYS(fcntl), 1, UINT32_MAX, F_DUPFD_CLOEXEC},
 		/* Memory, but no new code. */
-		{ SCMP_SYS(mmap), 2, PROT_EXEC, 0 },
-		{ SCMP_SYS(mprotect), 2, PROT_EXEC, 0 },
+		{SCMP_SYS(mmap), 2, PROT_EXEC, 0},
+		{SCMP_SYS(mprotect), 2, PROT_EXEC, 0},
 		/* Threads, no processes: a vCPU's after a reset, the worker of a snapshot. */
-		{ SCMP_SYS(clone), 0, CLONE_THREAD, CLONE_THREAD },
+		{SCMP_SYS(clone), 0, CLONE_THREAD, CLONE_THREAD},
 		/* fstat() of some C libraries: of a descriptor. */
-		{ SCMP_SYS(newfstatat), 3, UINT32_MAX, AT_EMPTY_PATH },
+		{SCMP_SYS(newfstatat), 3, UINT32_MAX, AT_EMPTY_PATH},
 		/* Kicks of its own vCPU threads. */
-		{ SCMP_SYS(tgkill), 0, UINT32_MAX, (uint64_t)getpid() },
+		{SCMP_SYS(tgkill), 0, UINT32_MAX, (uint64_t)getpid()},
 	};
 	int rc = 0;
 
@@ -152,22 +184,24 @@ static int by_argument(scmp_filter_ctx ctx)
 static int landlock(const int *fds, size_t n)
 {
 #if defined(HAVE_LINUX_LANDLOCK_H) && defined(SYS_landlock_create_ruleset)
-	struct landlock_ruleset_attr attr = { .handled_access_fs = (LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1 };
+	struct landlock_ruleset_attr attr = {
+		.handled_access_fs = (LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1};
 	int rs = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0), rc = 0;
 
 	if (rs < 0) /* an old kernel, or switched off: the filter alone has to do */
 		return errno == ENOSYS || errno == EOPNOTSUPP ? 0 : -errno;
 	for (size_t i = 0; i < n && rc == 0; i++) {
 		struct landlock_path_beneath_attr path = {
-			.allowed_access = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE |
+			.allowed_access =
+				LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE |
 				LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE |
 				LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_MAKE_DIR |
 				LANDLOCK_ACCESS_FS_MAKE_REG,
 			.parent_fd = fds[i],
 		};
 
-		if (fds[i] >= 0 &&
-			syscall(SYS_landlock_add_rule, rs, LANDLOCK_RULE_PATH_BENEATH, &path, 0) < 0)
+		if (fds[i] >= 0 && syscall(SYS_landlock_add_rule, rs, LANDLOCK_RULE_PATH_BENEATH,
+					   &path, 0) < 0)
 			rc = -errno;
 	}
 	if (rc == 0 && syscall(SYS_landlock_restrict_self, rs, 0) < 0)
@@ -216,7 +250,8 @@ int sandbox_vm(char *err, size_t err_size)
 	if (ctx)
 		seccomp_release(ctx);
 	if (rc < 0)
-		snprintf(err, err_size, "cannot close the sandbox: %s: %s; --no-sandbox runs without one", what,
+		snprintf(err, err_size,
+			"cannot close the sandbox: %s: %s; --no-sandbox runs without one", what,
 			strerror(-rc));
 	return rc;
 }
@@ -224,16 +259,18 @@ int sandbox_vm(char *err, size_t err_size)
 int sandbox_broker(int run_fd, int snap_fd)
 {
 	static const int calls[] = {
-		SCMP_SYS(recvfrom), SCMP_SYS(sendmsg),			   /* requests and answers */
-		SCMP_SYS(openat), SCMP_SYS(close), SCMP_SYS(fstat), SCMP_SYS(newfstatat), SCMP_SYS(fcntl),
-		SCMP_SYS(getdents64), SCMP_SYS(lseek),			   /* lists */
+		SCMP_SYS(recvfrom), SCMP_SYS(sendmsg), /* requests and answers */
+		SCMP_SYS(openat), SCMP_SYS(close), SCMP_SYS(fstat), SCMP_SYS(newfstatat),
+		SCMP_SYS(fcntl), SCMP_SYS(getdents64), SCMP_SYS(lseek), /* lists */
 		SCMP_SYS(mkdirat), SCMP_SYS(unlinkat), SCMP_SYS(renameat), SCMP_SYS(renameat2),
-		SCMP_SYS(flock), SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(rt_sigreturn),
-		SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(restart_syscall), SCMP_SYS(getrandom),
-		SCMP_SYS(futex), SCMP_SYS(exit_group), SCMP_SYS(gettid), SCMP_SYS(getpid), SCMP_SYS(madvise),
-		SCMP_SYS(sigaltstack), /* AddressSanitizer asks at every call that does not return */
+		SCMP_SYS(flock), SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap),
+		SCMP_SYS(rt_sigreturn), SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask),
+		SCMP_SYS(restart_syscall), SCMP_SYS(getrandom), SCMP_SYS(futex),
+		SCMP_SYS(exit_group), SCMP_SYS(gettid), SCMP_SYS(getpid), SCMP_SYS(madvise),
+		SCMP_SYS(
+			sigaltstack), /* AddressSanitizer asks at every call that does not return */
 	};
-	const int fds[2] = { run_fd, snap_fd };
+	const int fds[2] = {run_fd, snap_fd};
 	scmp_filter_ctx ctx;
 	int rc;
 

@@ -1,17 +1,20 @@
 /*
- * sandbox.h - what the processes of a VM may still ask of the kernel once they are set up. Main thread.
+ * sandbox.h - what the processes of a VM may still ask of the kernel once they are set up. Main
+ * thread.
  */
 #ifndef VMHOST_SANDBOX_H
 #define VMHOST_SANDBOX_H
 #include <stddef.h>
 #include <stdint.h>
 
-/** sandbox_limits() - resource limits of the VM's process. @file_max: the largest file it may write. */
+/** sandbox_limits() - resource limits of the VM's process. @file_max: the largest file it may
+ * write. */
 int sandbox_limits(uint64_t file_max);
-/** sandbox_vm() - no new privileges, no files by name, and the system calls a running VM needs, in every thread.
- * Return: 0 or -errno with @err. */
+/** sandbox_vm() - no new privileges, no files by name, and the system calls a running VM needs, in
+ * every thread. Return: 0 or -errno with @err. */
 int sandbox_vm(char *err, size_t err_size);
-/** sandbox_broker() - the same for the file broker: files below these two folders only. @snap_fd may be -1. */
+/** sandbox_broker() - the same for the file broker: files below these two folders only. @snap_fd
+ * may be -1. */
 int sandbox_broker(int run_fd, int snap_fd);
 
 #endif

@@ -1,8 +1,9 @@
 /*
- * snapshot.h - saving and loading the whole VM. Main thread, but where a function says "any thread".
+ * snapshot.h - saving and loading the whole VM. Main thread, but where a function says "any
+ * thread".
  *
- * On disk: DESIGN "Snapshots"; manifest.h says what is in the manifest. The order of a save is what makes it
- * safe: everything is written under a temporary name, synced, and renamed last.
+ * On disk: DESIGN "Snapshots"; manifest.h says what is in the manifest. The order of a save is what
+ * makes it safe: everything is written under a temporary name, synced, and renamed last.
  */
 #ifndef VMHOST_SNAPSHOT_H
 #define VMHOST_SNAPSHOT_H
@@ -28,28 +29,35 @@ int snapshot_open_folder(struct snapshot *s, const char *path, char *err, size_t
 /** snapshot_check_sizes() - are the files as long as the manifest says? Cheap. Any thread. */
 int snapshot_check_sizes(const struct snapshot *s, char *err, size_t err_size);
 /** snapshot_verify() - every checksum; reads state and console into memory. Any thread. */
-int snapshot_verify(struct snapshot *s, vmc_progress_fn *progress, void *arg, char *err, size_t err_size);
+int snapshot_verify(
+	struct snapshot *s, vmc_progress_fn *progress, void *arg, char *err, size_t err_size);
 /** snapshot_sum_memory() - fill the manifest's chunk sums from the memory file. Any thread. */
 int snapshot_sum_memory(struct manifest *m, int fd, vmc_progress_fn *progress, void *arg, char *err,
 	size_t err_size);
 /** snapshot_fits() - may this VM become what the snapshot holds? Changes nothing. */
 int snapshot_fits(struct host *h, const struct snapshot *s, char *err, size_t err_size);
-/** snapshot_apply() - the verified snapshot becomes the VM, which must not be running and is left paused. On
- * failure the VM is as it was. */
+/** snapshot_apply() - the verified snapshot becomes the VM, which must not be running and is left
+ * paused. On failure the VM is as it was. */
 int snapshot_apply(struct host *h, const struct snapshot *s, char *err, size_t err_size);
 
 /** snapshot_save_start() - pause, save the small part, and start the job that does the rest. */
-int snapshot_save_start(struct host *h, const char *job_id, const char *name, char *err, size_t err_size);
-/** snapshot_load_start()/snapshot_delete_start() - @tag: an id or a name. @paused: do not run on. */
+int snapshot_save_start(
+	struct host *h, const char *job_id, const char *name, char *err, size_t err_size);
+/** snapshot_load_start()/snapshot_delete_start() - @tag: an id or a name. @paused: do not run on.
+ */
 int snapshot_load_start(struct host *h, const char *job_id, const char *tag, bool paused, char *err,
 	size_t err_size);
-int snapshot_delete_start(struct host *h, const char *job_id, const char *tag, char *err, size_t err_size);
+int snapshot_delete_start(
+	struct host *h, const char *job_id, const char *tag, char *err, size_t err_size);
 
-/** snapshot_find() - the id of the snapshot with this id or name. -ENOENT, -EEXIST (several) with @err. */
-int snapshot_find(struct broker *b, const char *tag, char id[SNAPSHOT_ID_SIZE], char *err, size_t err_size);
+/** snapshot_find() - the id of the snapshot with this id or name. -ENOENT, -EEXIST (several) with
+ * @err. */
+int snapshot_find(
+	struct broker *b, const char *tag, char id[SNAPSHOT_ID_SIZE], char *err, size_t err_size);
 /** snapshot_list() - docs/protocol.md, snapshot-list. NULL with @err. */
 json_t *snapshot_list(struct host *h, char *err, size_t err_size);
 /** snapshot_path() - the folder that --load's argument means. */
-int snapshot_path(const char *vm, const char *arg, char *out, size_t size, char *err, size_t err_size);
+int snapshot_path(
+	const char *vm, const char *arg, char *out, size_t size, char *err, size_t err_size);
 
 #endif

@@ -1,6 +1,7 @@
 /*
- * snapshot_load.c - loading and deleting snapshots, and listing them. The worker checks everything while the VM goes
- * on untouched; only then does the main thread pause it and put the snapshot in its place.
+ * snapshot_load.c - loading and deleting snapshots, and listing them. The worker checks everything
+ * while the VM goes on untouched; only then does the main thread pause it and put the snapshot in
+ * its place.
  */
 #include "vmhost/control.h"
 #include "vmhost/host.h"
@@ -55,8 +56,10 @@ static int check_regions(struct host *h, const struct manifest *m, char *err, si
 	}
 	if (m->memory == vmc_mem_size(h->vm) && k == m->nregions)
 		return 0;
-	snprintf(err, err_size, "manifest: it is of a VM with %" PRIu64 " MiB of memory, this one has %" PRIu64
-		" MiB; start one with --load", m->memory >> 20, vmc_mem_size(h->vm) >> 20);
+	snprintf(err, err_size,
+		"manifest: it is of a VM with %" PRIu64 " MiB of memory, this one has %" PRIu64
+		" MiB; start one with --load",
+		m->memory >> 20, vmc_mem_size(h->vm) >> 20);
 	return -EINVAL;
 }
 
@@ -68,7 +71,9 @@ int snapshot_fits(struct host *h, const struct snapshot *s, char *err, size_t er
 	if (rc < 0)
 		return rc;
 	if (m->vcpus != vmc_vcpu_count(h->vm)) {
-		snprintf(err, err_size, "manifest: it is of a VM with %u vCPUs, this one has %u; start one with --load",
+		snprintf(err, err_size,
+			"manifest: it is of a VM with %u vCPUs, this one has %u; start one with "
+			"--load",
 			m->vcpus, vmc_vcpu_count(h->vm));
 		return -EINVAL;
 	}
@@ -84,7 +89,8 @@ int snapshot_fits(struct host *h, const struct snapshot *s, char *err, size_t er
 int snapshot_apply(struct host *h, const struct snapshot *s, char *err, size_t err_size)
 {
 	struct vmc_in in;
-	int rc = vmc_state_load_with_memory(h->vm, s->state, s->manifest.state_size, s->fd[SNAP_MEMORY]);
+	int rc = vmc_state_load_with_memory(
+		h->vm, s->state, s->manifest.state_size, s->fd[SNAP_MEMORY]);
 
 	if (rc < 0) {
 		snprintf(err, err_size, "state: %s", vmc_error(h->vm));
@@ -105,7 +111,8 @@ int snapshot_apply(struct host *h, const struct snapshot *s, char *err, size_t e
 static int load_work(struct job *job)
 {
 	struct load *ld = job->ctx;
-	int rc = snapshot_open(&ld->snap, job->host->broker, ld->id, job->error, sizeof(job->error));
+	int rc =
+		snapshot_open(&ld->snap, job->host->broker, ld->id, job->error, sizeof(job->error));
 
 	if (rc == 0)
 		rc = snapshot_verify(&ld->snap, job_progress, job, job->error, sizeof(job->error));
@@ -199,8 +206,8 @@ static int delete_work(struct job *job)
 	int rc = broker_delete(job->host->broker, ld->id);
 
 	if (rc < 0)
-		snprintf(job->error, sizeof(job->error), "snapshot %s: cannot be deleted: %s", ld->id,
-			strerror(-rc));
+		snprintf(job->error, sizeof(job->error), "snapshot %s: cannot be deleted: %s",
+			ld->id, strerror(-rc));
 	return rc;
 }
 
@@ -220,7 +227,8 @@ static const struct job_ops delete_ops = {
 	.end = delete_end,
 };
 
-int snapshot_delete_start(struct host *h, const char *job_id, const char *tag, char *err, size_t err_size)
+int snapshot_delete_start(
+	struct host *h, const char *job_id, const char *tag, char *err, size_t err_size)
 {
 	struct load *ld;
 	int rc;
@@ -244,13 +252,18 @@ int snapshot_delete_start(struct host *h, const char *job_id, const char *tag, c
 
 static int broker_trouble(int rc, char *err, size_t err_size)
 {
-	snprintf(err, err_size, rc == -EOPNOTSUPP ? "snapshots are off for this VM (snapshots = false)"
-		: rc == -EPIPE ? "the process that opens this VM's files has gone: no snapshots until the VM is"
-		  " started again" : "cannot read the snapshots: %s", strerror(-rc));
+	snprintf(err, err_size,
+		rc == -EOPNOTSUPP ? "snapshots are off for this VM (snapshots = false)"
+		: rc == -EPIPE    ? "the process that opens this VM's files has gone: no snapshots "
+				    "until the VM is"
+				    " started again"
+				  : "cannot read the snapshots: %s",
+		strerror(-rc));
 	return rc;
 }
 
-int snapshot_find(struct broker *b, const char *tag, char id[SNAPSHOT_ID_SIZE], char *err, size_t err_size)
+int snapshot_find(
+	struct broker *b, const char *tag, char id[SNAPSHOT_ID_SIZE], char *err, size_t err_size)
 {
 	char one[SNAPSHOT_ID_SIZE], ignored[512];
 	unsigned named = 0;
@@ -278,8 +291,11 @@ int snapshot_find(struct broker *b, const char *tag, char id[SNAPSHOT_ID_SIZE], 
 		return broker_trouble(rc, err, err_size);
 	if (named == 1)
 		return 0;
-	snprintf(err, err_size, named ? "more than one snapshot is named %.64s; use an id" : "there is no snapshot"
-		" %.64s", tag);
+	snprintf(err, err_size,
+		named ? "more than one snapshot is named %.64s; use an id"
+		      : "there is no snapshot"
+			" %.64s",
+		tag);
 	return named ? -EEXIST : -ENOENT;
 }
 
@@ -305,13 +321,16 @@ static json_t *list_one(struct host *h, const char *id)
 		snapshot_check_sizes(&s, problem, sizeof(problem)) == 0) {
 		const struct manifest *m = &s.manifest;
 
-		if (check_regions(h, m, problem, sizeof(problem)) == 0 && m->vcpus != vmc_vcpu_count(h->vm))
-			snprintf(problem, sizeof(problem), "manifest: it is of a VM with %u vCPUs", m->vcpus);
+		if (check_regions(h, m, problem, sizeof(problem)) == 0 &&
+			m->vcpus != vmc_vcpu_count(h->vm))
+			snprintf(problem, sizeof(problem), "manifest: it is of a VM with %u vCPUs",
+				m->vcpus);
 	}
-	v = json_pack("{s:s, s:s, s:o, s:I, s:I, s:I, s:b, s:b, s:o}", "id", id, "parent", s.manifest.parent,
-		"name", qmp_text(s.manifest.name), "time", (json_int_t)s.manifest.time_s, "ram",
-		(json_int_t)s.manifest.memory, "disk", (json_int_t)disk_bytes(&s), "current",
-		strcmp(h->current, id) == 0, "running", s.manifest.running, "problem", qmp_text(problem));
+	v = json_pack("{s:s, s:s, s:o, s:I, s:I, s:I, s:b, s:b, s:o}", "id", id, "parent",
+		s.manifest.parent, "name", qmp_text(s.manifest.name), "time",
+		(json_int_t)s.manifest.time_s, "ram", (json_int_t)s.manifest.memory, "disk",
+		(json_int_t)disk_bytes(&s), "current", strcmp(h->current, id) == 0, "running",
+		s.manifest.running, "problem", qmp_text(problem));
 	snapshot_close(&s);
 	return v;
 }
@@ -323,7 +342,7 @@ static int by_id(const void *a, const void *b)
 
 json_t *snapshot_list(struct host *h, char *err, size_t err_size)
 {
-	char (*ids)[SNAPSHOT_ID_SIZE] = NULL;
+	char(*ids)[SNAPSHOT_ID_SIZE] = NULL;
 	uint32_t n = 0, cap = 0;
 	json_t *list;
 	int rc;

@@ -1,6 +1,6 @@
 /*
- * snapshot_read.c - opening a snapshot and checking it to the last bit, without touching the VM. Any thread.
- * Messages begin with the section that is wrong: manifest, state, console or memory.
+ * snapshot_read.c - opening a snapshot and checking it to the last bit, without touching the VM.
+ * Any thread. Messages begin with the section that is wrong: manifest, state, console or memory.
  */
 #include "vmhost/snapshot.h"
 #include <dirent.h>
@@ -85,7 +85,8 @@ static int opened(struct snapshot *s, unsigned file, int fd, char *err, size_t e
 {
 	if (fd < 0) {
 		snprintf(err, err_size, "%s: cannot be opened: %s",
-			file == SNAP_MANIFEST ? "manifest" : snapshot_file_names[file], strerror(-fd));
+			file == SNAP_MANIFEST ? "manifest" : snapshot_file_names[file],
+			strerror(-fd));
 		return fd == -ENOENT ? -EBADMSG : fd;
 	}
 	s->fd[file] = fd;
@@ -137,29 +138,35 @@ int snapshot_check_sizes(const struct snapshot *s, char *err, size_t err_size)
 		if (i == SNAP_MANIFEST)
 			continue;
 		if (size < 0 || (uint64_t)size != want[i]) {
-			snprintf(err, err_size, "%s: has %" PRId64 " bytes, and should have %" PRIu64 ": truncated or"
-				" damaged", snapshot_file_names[i], size, want[i]);
+			snprintf(err, err_size,
+				"%s: has %" PRId64 " bytes, and should have %" PRIu64
+				": truncated or"
+				" damaged",
+				snapshot_file_names[i], size, want[i]);
 			return -EBADMSG;
 		}
 	}
 	return 0;
 }
 
-static int load_section(const struct snapshot *s, enum snapshot_file file, uint64_t size, uint64_t sum,
-	void **out, char *err, size_t err_size)
+static int load_section(const struct snapshot *s, enum snapshot_file file, uint64_t size,
+	uint64_t sum, void **out, char *err, size_t err_size)
 {
 	void *data = malloc(size);
 	int rc;
 
 	if (!data) {
-		snprintf(err, err_size, "%s: no memory for %" PRIu64 " bytes", snapshot_file_names[file], size);
+		snprintf(err, err_size, "%s: no memory for %" PRIu64 " bytes",
+			snapshot_file_names[file], size);
 		return -ENOMEM;
 	}
 	rc = read_all(s->fd[file], data, size, 0);
 	if (rc < 0)
-		snprintf(err, err_size, "%s: cannot be read: %s", snapshot_file_names[file], strerror(-rc));
+		snprintf(err, err_size, "%s: cannot be read: %s", snapshot_file_names[file],
+			strerror(-rc));
 	else if (XXH3_64bits(data, size) != sum) {
-		snprintf(err, err_size, "%s: does not match its checksum: damaged", snapshot_file_names[file]);
+		snprintf(err, err_size, "%s: does not match its checksum: damaged",
+			snapshot_file_names[file]);
 		rc = -EBADMSG;
 	}
 	if (rc < 0)
@@ -173,7 +180,7 @@ struct summer {
 	int fd;
 	uint8_t *buf;
 	uint64_t hole_until; /* known to be a hole up to here */
-	uint64_t zeros;	     /* the sum of a whole chunk of zeros */
+	uint64_t zeros;      /* the sum of a whole chunk of zeros */
 };
 
 /* Where is the next data? Lets big holes cost nothing. */
@@ -185,7 +192,9 @@ static bool all_hole(struct summer *sm, uint64_t at, uint64_t len)
 		return true;
 	data = lseek(sm->fd, (off_t)at, SEEK_DATA);
 	if (data < 0)
-		sm->hole_until = errno == ENXIO ? UINT64_MAX : at; /* nothing but hole; or no such knowledge here */
+		sm->hole_until = errno == ENXIO
+					 ? UINT64_MAX
+					 : at; /* nothing but hole; or no such knowledge here */
 	else
 		sm->hole_until = (uint64_t)data;
 	return at + len <= sm->hole_until;
@@ -235,10 +244,10 @@ static uint64_t sum_of_zeros(uint8_t *buf)
 }
 
 /* Each chunk's sum, in order, for @each; which says whether to go on. */
-static int each_chunk(int fd, uint64_t size, int (*each)(void *arg, uint32_t chunk, uint64_t sum), void *arg,
-	vmc_progress_fn *progress, void *progress_arg, char *err, size_t err_size)
+static int each_chunk(int fd, uint64_t size, int (*each)(void *arg, uint32_t chunk, uint64_t sum),
+	void *arg, vmc_progress_fn *progress, void *progress_arg, char *err, size_t err_size)
 {
-	struct summer sm = { .fd = fd, .buf = malloc(READ_SIZE) };
+	struct summer sm = {.fd = fd, .buf = malloc(READ_SIZE)};
 	uint64_t at = 0, sum;
 	int rc = sm.buf ? 0 : -ENOMEM;
 
@@ -275,23 +284,29 @@ static int compare(void *arg, uint32_t chunk, uint64_t sum)
 
 	if (sum == v->m->chunk_sums[chunk])
 		return 0;
-	snprintf(v->err, v->err_size, "memory: chunk %u (guest memory from %#" PRIx64 ", file from %#" PRIx64
-		") does not match its checksum: damaged", chunk, gpa, (uint64_t)(chunk * MANIFEST_CHUNK));
+	snprintf(v->err, v->err_size,
+		"memory: chunk %u (guest memory from %#" PRIx64 ", file from %#" PRIx64
+		") does not match its checksum: damaged",
+		chunk, gpa, (uint64_t)(chunk * MANIFEST_CHUNK));
 	return -EBADMSG;
 }
 
-int snapshot_verify(struct snapshot *s, vmc_progress_fn *progress, void *arg, char *err, size_t err_size)
+int snapshot_verify(
+	struct snapshot *s, vmc_progress_fn *progress, void *arg, char *err, size_t err_size)
 {
 	struct manifest *m = &s->manifest;
-	struct verify v = { m, err, err_size };
+	struct verify v = {m, err, err_size};
 	int rc = snapshot_check_sizes(s, err, err_size);
 
 	if (rc == 0)
-		rc = load_section(s, SNAP_STATE, m->state_size, m->state_sum, &s->state, err, err_size);
+		rc = load_section(
+			s, SNAP_STATE, m->state_size, m->state_sum, &s->state, err, err_size);
 	if (rc == 0)
-		rc = load_section(s, SNAP_CONSOLE, m->console_size, m->console_sum, &s->console, err, err_size);
+		rc = load_section(s, SNAP_CONSOLE, m->console_size, m->console_sum, &s->console,
+			err, err_size);
 	if (rc == 0)
-		rc = each_chunk(s->fd[SNAP_MEMORY], m->memory_size, compare, &v, progress, arg, err, err_size);
+		rc = each_chunk(s->fd[SNAP_MEMORY], m->memory_size, compare, &v, progress, arg, err,
+			err_size);
 	return rc;
 }
 
@@ -344,7 +359,8 @@ static int by_name(const char *snapshots, const char *name, char *out, size_t si
 	return found == 1 ? 0 : found ? -EEXIST : -ENOENT;
 }
 
-int snapshot_path(const char *vm, const char *arg, char *out, size_t size, char *err, size_t err_size)
+int snapshot_path(
+	const char *vm, const char *arg, char *out, size_t size, char *err, size_t err_size)
 {
 	char base[3000], snapshots[3200], owner[64];
 	const char *slash = strchr(arg, '/'), *tag = arg;
@@ -371,7 +387,9 @@ int snapshot_path(const char *vm, const char *arg, char *out, size_t size, char 
 	}
 	rc = vmc_name_ok(owner) && *tag ? by_name(snapshots, tag, out, size) : -ENOENT;
 	if (rc < 0)
-		snprintf(err, err_size, rc == -EEXIST ? "more than one snapshot of %s is named %s; use an id"
-			: "the VM %s has no snapshot %s", owner, tag);
+		snprintf(err, err_size,
+			rc == -EEXIST ? "more than one snapshot of %s is named %s; use an id"
+				      : "the VM %s has no snapshot %s",
+			owner, tag);
 	return rc;
 }

@@ -2,9 +2,9 @@
  * snapshot_save.c - taking a snapshot. Main thread: pause, state, resume. Worker thread: files.
  *
  *   main    pause -> vmc_state_save() -> consoles' history
- *   worker  files under a temporary name: state, console, memory (the guest stands still until here)
- *   main    resume
- *   worker  checksums of memory -> manifest -> fsync of all -> fsync of the folder -> rename -> fsync
+ *   worker  files under a temporary name: state, console, memory (the guest stands still until
+ * here) main    resume worker  checksums of memory -> manifest -> fsync of all -> fsync of the
+ * folder -> rename -> fsync
  */
 #include "vmhost/control.h"
 #include "vmhost/host.h"
@@ -89,7 +89,8 @@ static int dump_memory(struct job *job, int *fd)
 		return say(job, *fd, "memory");
 	rc = vmc_mem_dump(job->host->vm, *fd, first_half, job);
 	if (rc < 0 && rc != -ECANCELED)
-		snprintf(job->error, sizeof(job->error), "snapshot: memory: %.400s", vmc_error(job->host->vm));
+		snprintf(job->error, sizeof(job->error), "snapshot: memory: %.400s",
+			vmc_error(job->host->vm));
 	return rc < 0 ? say(job, rc, "memory") : 0;
 }
 
@@ -109,7 +110,8 @@ static int finish_files(struct job *job, int memory_fd)
 	struct broker *b = job->host->broker;
 	struct save *sv = job->ctx;
 	char *text;
-	int rc = snapshot_sum_memory(&sv->m, memory_fd, second_half, job, job->error, sizeof(job->error));
+	int rc = snapshot_sum_memory(
+		&sv->m, memory_fd, second_half, job, job->error, sizeof(job->error));
 
 	if (rc < 0)
 		return say(job, rc, "memory");
@@ -262,7 +264,8 @@ static int save_state(struct host *h, struct save *sv, char *err, size_t err_siz
 	return 0;
 }
 
-static int may_save(struct host *h, const char *job_id, const char *name, char *err, size_t err_size)
+static int may_save(
+	struct host *h, const char *job_id, const char *name, char *err, size_t err_size)
 {
 	enum vmc_state state = vmc_vm_state(h->vm);
 	char id[SNAPSHOT_ID_SIZE];
@@ -271,23 +274,27 @@ static int may_save(struct host *h, const char *job_id, const char *name, char *
 	if (!job_can_start(h->jobs, job_id, err, err_size))
 		return -EBUSY;
 	if (!snapshot_name_ok(name)) {
-		snprintf(err, err_size, "a snapshot's name has at most %d bytes of UTF-8", SNAPSHOT_NAME_MAX);
+		snprintf(err, err_size, "a snapshot's name has at most %d bytes of UTF-8",
+			SNAPSHOT_NAME_MAX);
 		return -EINVAL;
 	}
 	if (state != VMC_RUNNING && state != VMC_PAUSED) {
-		snprintf(err, err_size, "the VM is %s: only one that runs or is paused can be saved",
+		snprintf(err, err_size,
+			"the VM is %s: only one that runs or is paused can be saved",
 			vmc_state_name(state));
 		return -EINVAL;
 	}
 	rc = *name ? snapshot_find(h->broker, name, id, err, err_size) : -ENOENT;
 	if (rc == 0 || rc == -EEXIST) {
-		snprintf(err, err_size, "there is a snapshot %.64s already; delete it, or use another name", name);
+		snprintf(err, err_size,
+			"there is a snapshot %.64s already; delete it, or use another name", name);
 		return -EEXIST;
 	}
 	return rc == -ENOENT ? 0 : rc;
 }
 
-int snapshot_save_start(struct host *h, const char *job_id, const char *name, char *err, size_t err_size)
+int snapshot_save_start(
+	struct host *h, const char *job_id, const char *name, char *err, size_t err_size)
 {
 	struct save *sv;
 	int rc = may_save(h, job_id, name, err, err_size);

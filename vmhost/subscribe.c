@@ -1,6 +1,6 @@
 /*
- * subscribe.c - see subscribe.h. Main thread. A sample is made only when the last one has left the socket:
- * a slow reader gets fewer samples, and costs the VM less, not more.
+ * subscribe.c - see subscribe.h. Main thread. A sample is made only when the last one has left the
+ * socket: a slow reader gets fewer samples, and costs the VM less, not more.
  */
 #include "vmhost/subscribe.h"
 #include "vmhost/control.h"
@@ -24,7 +24,8 @@ struct subscription {
 	uint64_t map_us; /* when the map was last told */
 };
 
-/* Residency asks the kernel about every page of RAM: not ten times a second for a fast heatmap's sake. */
+/* Residency asks the kernel about every page of RAM: not ten times a second for a fast heatmap's
+ * sake. */
 #define MAP_EVERY_US 900000
 
 static uint64_t process_cpu_us(void)
@@ -58,21 +59,23 @@ static json_t *cpus(struct subscription *sub)
 static json_t *sample(struct subscription *sub)
 {
 	struct host *h = sub->host;
-	json_t *data = json_pack("{s:I, s:I, s:s, s:I, s:I, s:o}", "seq", (json_int_t)++sub->seq, "time-us",
-		(json_int_t)host_now_us(), "status", host_status(h), "rss", (json_int_t)inspect_rss(h),
-		"process-cpu-us", (json_int_t)process_cpu_us(), "cpus", cpus(sub));
+	json_t *data = json_pack("{s:I, s:I, s:s, s:I, s:I, s:o}", "seq", (json_int_t)++sub->seq,
+		"time-us", (json_int_t)host_now_us(), "status", host_status(h), "rss",
+		(json_int_t)inspect_rss(h), "process-cpu-us", (json_int_t)process_cpu_us(), "cpus",
+		cpus(sub));
 	char err[320];
 	json_t *v;
 
 	if (sub->heat) {
-		v = heat_take(sub->heat, sub->p.heat_start, sub->p.heat_size, sub->p.heat_cells, err,
-			sizeof(err));
+		v = heat_take(sub->heat, sub->p.heat_start, sub->p.heat_size, sub->p.heat_cells,
+			err, sizeof(err));
 		if (v)
 			json_object_set_new(data, "heat", v);
 		else
 			log_line(h->log, "heat sample: %s", err);
 	}
-	if ((sub->p.topics & SUB_MAP) && (!sub->map_us || host_now_us() - sub->map_us >= MAP_EVERY_US)) {
+	if ((sub->p.topics & SUB_MAP) &&
+		(!sub->map_us || host_now_us() - sub->map_us >= MAP_EVERY_US)) {
 		sub->map_us = host_now_us();
 		json_object_set_new(data, "memory-map", inspect_map(h->vm));
 	}
@@ -95,7 +98,7 @@ int subscription_new(struct host *h, struct qmp_conn *conn, const struct subscri
 	struct subscription **out)
 {
 	struct subscription *sub = calloc(1, sizeof(*sub));
-	struct timeval every = { p->interval_ms / 1000, (p->interval_ms % 1000) * 1000 };
+	struct timeval every = {p->interval_ms / 1000, (p->interval_ms % 1000) * 1000};
 	int rc = -ENOMEM;
 
 	if (!sub)

@@ -1,6 +1,6 @@
 /*
- * fuzz_manifest.c - a snapshot's manifest and consoles' history as somebody may have written them. The manifest's own
- * checksum is put right first: what is behind it is to be reached.
+ * fuzz_manifest.c - a snapshot's manifest and consoles' history as somebody may have written them.
+ * The manifest's own checksum is put right first: what is behind it is to be reached.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -45,7 +45,8 @@ static void with_checksum(const char *text, size_t len)
 	json_object_del(root, "checksum");
 	dump = json_dumps(root, JSON_COMPACT | JSON_SORT_KEYS);
 	if (dump) {
-		snprintf(sum, sizeof(sum), "%016llx", (unsigned long long)XXH3_64bits(dump, strlen(dump)));
+		snprintf(sum, sizeof(sum), "%016llx",
+			(unsigned long long)XXH3_64bits(dump, strlen(dump)));
 		json_object_set_new(root, "checksum", json_string(sum));
 		free(dump);
 		dump = json_dumps(root, JSON_COMPACT);

@@ -17,9 +17,8 @@ static json_t *take(struct qmp_call *call)
 
 	if (!qmp_u64(call, "address", 0, 0, UINT64_MAX, &a) || !qmp_u64(call, "cpu", 3, 0, 63, &b))
 		return NULL;
-	json_object_foreach(json_object_get(call->args, "heat"), key, v)
-		if (!qmp_number(v, &a))
-			return qmp_fail(call, "'%s' is no number", key);
+	json_object_foreach(json_object_get(call->args, "heat"), key,
+		v) if (!qmp_number(v, &a)) return qmp_fail(call, "'%s' is no number", key);
 	return json_pack("{s:o, s:o}", "a", qmp_hex(a), "s", qmp_text(qmp_string(call, "tag", "")));
 }
 
@@ -29,12 +28,12 @@ static json_t *empty(struct qmp_call *call)
 }
 
 static const struct qmp_command rows[] = {
-	{ "qmp_capabilities", "enable?:a", empty },
-	{ "take", "address?:u cpu?:u tag?:s paused?:b topics?:a heat?:o", take },
-	{ "x-read-memory", "address:u size:u", take },
-	{ NULL, NULL, NULL },
+	{"qmp_capabilities", "enable?:a", empty},
+	{"take", "address?:u cpu?:u tag?:s paused?:b topics?:a heat?:o", take},
+	{"x-read-memory", "address:u size:u", take},
+	{NULL, NULL, NULL},
 };
-static const struct qmp_command *const tables[] = { rows, NULL };
+static const struct qmp_command *const tables[] = {rows, NULL};
 
 static void lines(struct qmp_lines *l, struct qmp_session *s)
 {
@@ -59,7 +58,7 @@ static void lines(struct qmp_lines *l, struct qmp_session *s)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct qmp_session s = { .commands = tables, .negotiated = size & 1 };
+	struct qmp_session s = {.commands = tables, .negotiated = size & 1};
 	struct qmp_lines l;
 
 	qmp_lines_init(&l);

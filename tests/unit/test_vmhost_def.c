@@ -59,7 +59,8 @@ static void test_whole_file(void **state)
 	char err[DEF_ERR_SIZE] = "", kernel[160];
 	struct vm_def def;
 
-	put("memory = \"2G\";\nvcpus = 4;\nkernel = \"boot/vmlinux\";\ncmdline = \"console=hvc0 quiet\";\n"
+	put("memory = \"2G\";\nvcpus = 4;\nkernel = \"boot/vmlinux\";\ncmdline = \"console=hvc0 "
+	    "quiet\";\n"
 	    "console = { cols = 132; rows = 43; history = \"64K\"; };\nsnapshots = false;\n"
 	    "on_shutdown = \"exit\";\nsandbox = false;\ndirty_ring = 4096;\npaused = true;\n");
 	def_init(&def);
@@ -87,9 +88,11 @@ static void test_whole_file(void **state)
 static void test_typos(void **state)
 {
 	refused("memory = \"1G\";\nmemroy = \"2G\";\n",
-		"2: unknown setting \"memroy\"; did you mean \"memory\"? valid: memory, vcpus, kernel, initrd, "
+		"2: unknown setting \"memroy\"; did you mean \"memory\"? valid: memory, vcpus, "
+		"kernel, initrd, "
 		"cmdline, console, snapshots, on_shutdown, sandbox, dirty_ring, paused");
-	refused("console = {\n  colls = 80;\n};\n", "2: unknown setting \"colls\"; did you mean \"cols\"? valid in "
+	refused("console = {\n  colls = 80;\n};\n",
+		"2: unknown setting \"colls\"; did you mean \"cols\"? valid in "
 		"console: cols, rows, history");
 	refused("xyzzy = 1;\n", "1: unknown setting \"xyzzy\"; valid: memory");
 	refused("console = 80;\n", "1: write console = {");
@@ -113,24 +116,40 @@ static void test_types_and_ranges(void **state)
 
 static void test_sizes(void **state)
 {
-	static const struct { const char *text; int rc; uint64_t v; } cases[] = {
-		{ "0", 0, 0 }, { "4096", 0, 4096 }, { "0x1000", 0, 4096 }, { "64k", 0, 65536 }, { "256M", 0, 256 << 20 },
-		{ "1MiB", 0, 1 << 20 }, { "2G", 0, 2ull << 30 }, { "", -EINVAL, 0 }, { "G", -EINVAL, 0 },
-		{ "-1", -EINVAL, 0 }, { " 1", -EINVAL, 0 }, { "1MB", -EINVAL, 0 }, { "1 M", -EINVAL, 0 },
-		{ "99999999999999999999", -EINVAL, 0 }, { "18446744073709551615G", -EINVAL, 0 },
+	static const struct {
+		const char *text;
+		int rc;
+		uint64_t v;
+	} cases[] = {
+		{"0", 0, 0},
+		{"4096", 0, 4096},
+		{"0x1000", 0, 4096},
+		{"64k", 0, 65536},
+		{"256M", 0, 256 << 20},
+		{"1MiB", 0, 1 << 20},
+		{"2G", 0, 2ull << 30},
+		{"", -EINVAL, 0},
+		{"G", -EINVAL, 0},
+		{"-1", -EINVAL, 0},
+		{" 1", -EINVAL, 0},
+		{"1MB", -EINVAL, 0},
+		{"1 M", -EINVAL, 0},
+		{"99999999999999999999", -EINVAL, 0},
+		{"18446744073709551615G", -EINVAL, 0},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		uint64_t v = 1;
 
-		if (def_parse_size(cases[i].text, &v) != cases[i].rc || (!cases[i].rc && v != cases[i].v))
+		if (def_parse_size(cases[i].text, &v) != cases[i].rc ||
+			(!cases[i].rc && v != cases[i].v))
 			fail_msg("\"%s\"", cases[i].text);
 	}
 }
 
 static void options(const char *const *args, int rc, const char *want, struct options *opt)
 {
-	char err[DEF_ERR_SIZE] = "", *argv[16] = { (char *)"vitrine-vm" };
+	char err[DEF_ERR_SIZE] = "", *argv[16] = {(char *)"vitrine-vm"};
 	int argc = 1, got;
 
 	for (; args[argc - 1]; argc++)
@@ -139,15 +158,15 @@ static void options(const char *const *args, int rc, const char *want, struct op
 	if ((rc < 0) != (got < 0) || (want && !strstr(err, want)))
 		fail_msg("%s: %d: %s", args[0] ? args[0] : "", got, err);
 }
-#define OPTIONS(opt, rc, want, ...) options((const char *const[]){ __VA_ARGS__, NULL }, rc, want, opt)
+#define OPTIONS(opt, rc, want, ...) options((const char *const[]){__VA_ARGS__, NULL}, rc, want, opt)
 
 static void test_options(void **state)
 {
 	struct options opt;
 
 	unlink(path);
-	OPTIONS(&opt, 0, NULL, "--name", "a", "--kernel=guest:shell", "--memory", "64M", "--console", "100x30",
-		"--append", "x y", "--no-sandbox", "--ready-fd", "5");
+	OPTIONS(&opt, 0, NULL, "--name", "a", "--kernel=guest:shell", "--memory", "64M",
+		"--console", "100x30", "--append", "x y", "--no-sandbox", "--ready-fd", "5");
 	assert_string_equal(opt.def.name, "a");
 	assert_int_equal(opt.def.cols, 100);
 	assert_int_equal(opt.def.rows, 30);
@@ -172,9 +191,11 @@ static void test_options(void **state)
 	def_free(&opt.def);
 	OPTIONS(&opt, -1, "write 80x24", "--name", "a", "--console", "80");
 	def_free(&opt.def);
-	OPTIONS(&opt, -1, "not a power of two", "--name", "a", "--kernel", "k", "--dirty-ring", "100");
+	OPTIONS(&opt, -1, "not a power of two", "--name", "a", "--kernel", "k", "--dirty-ring",
+		"100");
 	def_free(&opt.def);
-	OPTIONS(&opt, -1, "not a multiple of 4K", "--name", "a", "--kernel", "k", "--memory", "2097153");
+	OPTIONS(&opt, -1, "not a multiple of 4K", "--name", "a", "--kernel", "k", "--memory",
+		"2097153");
 	def_free(&opt.def);
 }
 

@@ -149,17 +149,17 @@ static json_t *cmd_class(struct qmp_call *call)
 }
 
 static const struct qmp_command rows[] = {
-	{ "qmp_capabilities", "", cmd_caps },
-	{ "take", "n?:u s?:s must:b", cmd_take },
-	{ "class", "", cmd_class },
-	{ NULL, NULL, NULL },
+	{"qmp_capabilities", "", cmd_caps},
+	{"take", "n?:u s?:s must:b", cmd_take},
+	{"class", "", cmd_class},
+	{NULL, NULL, NULL},
 };
-static const struct qmp_command *const tables[] = { rows, NULL };
+static const struct qmp_command *const tables[] = {rows, NULL};
 
 /* Sends @line, compares the compact reply. */
 static void says(bool negotiated, const char *line, const char *want)
 {
-	struct qmp_session s = { .commands = tables, .negotiated = negotiated };
+	struct qmp_session s = {.commands = tables, .negotiated = negotiated};
 	json_t *reply = qmp_handle(&s, line, strlen(line));
 	char *text;
 
@@ -177,9 +177,12 @@ static void says(bool negotiated, const char *line, const char *want)
 
 static void test_replies(void **state)
 {
-	says(true, "{\"execute\":\"take\",\"arguments\":{\"must\":true,\"n\":5},\"id\":[1,{\"a\":null}]}",
+	says(true,
+		"{\"execute\":\"take\",\"arguments\":{\"must\":true,\"n\":5},\"id\":[1,{\"a\":null}"
+		"]}",
 		"{\"return\":{\"n\":5,\"s\":\"none\"},\"id\":[1,{\"a\":null}]}");
-	says(true, "{\"execute\":\"take\",\"arguments\":{\"must\":true,\"n\":\"0x10\",\"s\":\"x\"}}",
+	says(true,
+		"{\"execute\":\"take\",\"arguments\":{\"must\":true,\"n\":\"0x10\",\"s\":\"x\"}}",
 		"{\"return\":{\"n\":16,\"s\":\"x\"}}");
 	says(true, " \t\r", NULL);
 	says(true, "", NULL);
@@ -187,7 +190,8 @@ static void test_replies(void **state)
 
 static void test_refusals(void **state)
 {
-	says(false, "{\"execute\":\"take\"}", "\"class\":\"CommandNotFound\",\"desc\":\"Expecting capabilities");
+	says(false, "{\"execute\":\"take\"}",
+		"\"class\":\"CommandNotFound\",\"desc\":\"Expecting capabilities");
 	says(false, "{\"execute\":\"qmp_capabilities\",\"id\":1}", "{\"return\":{},\"id\":1}");
 	says(true, "{\"execute\":\"qmp_capabilities\"}", "already complete");
 	says(true, "{\"execute\":\"nope\",\"id\":2}", "\"class\":\"CommandNotFound\"");
@@ -198,28 +202,47 @@ static void test_refusals(void **state)
 	says(true, "{\"execute\":", "JSON parse error");
 	says(true, "{\"execute\":\"take\",\"execute\":\"take\"}", "JSON parse error");
 	says(true, "{\"a\":\"\xc3\x28\"}", "JSON parse error");
-	says(true, "{\"execute\":\"class\"}", "\"class\":\"DeviceNotFound\",\"desc\":\"no such device ??\"");
+	says(true, "{\"execute\":\"class\"}",
+		"\"class\":\"DeviceNotFound\",\"desc\":\"no such device ??\"");
 }
 
 static void test_arguments(void **state)
 {
 	says(true, "{\"execute\":\"take\"}", "'must' is missing");
-	says(true, "{\"execute\":\"take\",\"arguments\":{\"must\":1}}", "Invalid parameter type for 'must'");
-	says(true, "{\"execute\":\"take\",\"arguments\":{\"must\":true,\"n\":0}}", "'n' is out of range: 1 to 100");
-	says(true, "{\"execute\":\"take\",\"arguments\":{\"must\":true,\"n\":-1}}", "'n' is not a number");
-	says(true, "{\"execute\":\"take\",\"arguments\":{\"must\":true,\"n\":\"12x\"}}", "'n' is not a number");
-	says(true, "{\"execute\":\"take\",\"arguments\":{\"must\":true,\"n\":\" 1\"}}", "'n' is not a number");
-	says(true, "{\"execute\":\"take\",\"arguments\":{\"must\":true,\"n\":1.5}}", "Invalid parameter type for 'n'");
-	says(true, "{\"execute\":\"take\",\"arguments\":{\"must\":true,\"zz\":1}}", "'zz' is unexpected; takes n?:u");
+	says(true, "{\"execute\":\"take\",\"arguments\":{\"must\":1}}",
+		"Invalid parameter type for 'must'");
+	says(true, "{\"execute\":\"take\",\"arguments\":{\"must\":true,\"n\":0}}",
+		"'n' is out of range: 1 to 100");
+	says(true, "{\"execute\":\"take\",\"arguments\":{\"must\":true,\"n\":-1}}",
+		"'n' is not a number");
+	says(true, "{\"execute\":\"take\",\"arguments\":{\"must\":true,\"n\":\"12x\"}}",
+		"'n' is not a number");
+	says(true, "{\"execute\":\"take\",\"arguments\":{\"must\":true,\"n\":\" 1\"}}",
+		"'n' is not a number");
+	says(true, "{\"execute\":\"take\",\"arguments\":{\"must\":true,\"n\":1.5}}",
+		"Invalid parameter type for 'n'");
+	says(true, "{\"execute\":\"take\",\"arguments\":{\"must\":true,\"zz\":1}}",
+		"'zz' is unexpected; takes n?:u");
 }
 
 static void test_numbers(void **state)
 {
-	static const struct { const char *text; bool ok; uint64_t v; } cases[] = {
-		{ "0", true, 0 }, { "0x0", true, 0 }, { "0xffffffffffffffff", true, UINT64_MAX },
-		{ "18446744073709551615", true, UINT64_MAX }, { "18446744073709551616", false, 0 },
-		{ "0x", false, 0 }, { "", false, 0 }, { "-1", false, 0 }, { "+1", false, 0 }, { "1e3", false, 0 },
-		{ "010", true, 10 },
+	static const struct {
+		const char *text;
+		bool ok;
+		uint64_t v;
+	} cases[] = {
+		{"0", true, 0},
+		{"0x0", true, 0},
+		{"0xffffffffffffffff", true, UINT64_MAX},
+		{"18446744073709551615", true, UINT64_MAX},
+		{"18446744073709551616", false, 0},
+		{"0x", false, 0},
+		{"", false, 0},
+		{"-1", false, 0},
+		{"+1", false, 0},
+		{"1e3", false, 0},
+		{"010", true, 10},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

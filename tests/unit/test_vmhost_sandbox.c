@@ -1,6 +1,6 @@
 /*
- * test_vmhost_sandbox.c - the filters themselves, in children: what they refuse, what they allow; and the broker
- * against requests that a taken-over VM process might make.
+ * test_vmhost_sandbox.c - the filters themselves, in children: what they refuse, what they allow;
+ * and the broker against requests that a taken-over VM process might make.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -61,8 +61,17 @@ static void dies(int (*fn)(void))
 		fail_msg("wait status %#x", (unsigned)status);
 }
 
-#define REFUSED(call) do { errno = 0; if ((call) >= 0 || errno != EPERM) return __LINE__ % 90 + 1; } while (0)
-#define WORKS(call)   do { if ((call) < 0) return __LINE__ % 90 + 1; } while (0)
+#define REFUSED(call)                                                                              \
+	do {                                                                                       \
+		errno = 0;                                                                         \
+		if ((call) >= 0 || errno != EPERM)                                                 \
+			return __LINE__ % 90 + 1;                                                  \
+	} while (0)
+#define WORKS(call)                                                                                \
+	do {                                                                                       \
+		if ((call) < 0)                                                                    \
+			return __LINE__ % 90 + 1;                                                  \
+	} while (0)
 
 static int no_files(void)
 {
@@ -97,15 +106,16 @@ static int no_power(void)
 	REFUSED(kill(getppid(), 0));
 	REFUSED(setuid(12345));
 	REFUSED(ioctl(0, TIOCSTI, &c));
-	REFUSED(setrlimit(RLIMIT_NOFILE, &(struct rlimit){ 10, 10 }));
-	if (mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED)
+	REFUSED(setrlimit(RLIMIT_NOFILE, &(struct rlimit){10, 10}));
+	if (mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) !=
+		MAP_FAILED)
 		return 98;
 	return syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL) >= 0 ? 97 : 0;
 }
 
 static int try_exec(void)
 {
-	char *argv[] = { (char *)"/bin/true", NULL };
+	char *argv[] = {(char *)"/bin/true", NULL};
 
 	execv(argv[0], argv);
 	return 0;
@@ -265,7 +275,8 @@ static void test_broker_hostile(void **state)
 	assert_int_equal(mkfifo(path, 0600), 0);
 	assert_int_equal(broker_commit(b, "one"), 0);
 	assert_true(broker_file(b, "one", SNAP_STATE) < 0);
-	assert_int_equal(broker_file(b, "one", SNAP_MEMORY), -EINVAL); /* at once, without a writer */
+	assert_int_equal(
+		broker_file(b, "one", SNAP_MEMORY), -EINVAL); /* at once, without a writer */
 	end(b);
 }
 
@@ -319,7 +330,9 @@ static void test_broker_leftovers(void **state)
 	struct broker *b = begin(true);
 	char cmd[400], id[SNAPSHOT_ID_SIZE];
 
-	snprintf(cmd, sizeof(cmd), "cd %s && mkdir .new-a .del-b whole && touch .new-a/memory .del-b/state whole/state",
+	snprintf(cmd, sizeof(cmd),
+		"cd %s && mkdir .new-a .del-b whole && touch .new-a/memory .del-b/state "
+		"whole/state",
 		snap_dir);
 	assert_int_equal(system(cmd), 0);
 	assert_int_equal(broker_clean(b), 0);

@@ -1,4 +1,5 @@
-/* test_vmhost_state.c - history ring, heat cells, manifests, verification of a snapshot's files, the log's bounds. */
+/* test_vmhost_state.c - history ring, heat cells, manifests, verification of a snapshot's files,
+ * the log's bounds. */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -77,7 +78,8 @@ static void test_heat_chars(void **state)
 }
 
 /* Against counting page by page, for awkward ranges. */
-static void check_heat(uint64_t start_page, uint64_t pages, uint32_t cells, uint64_t region_page, uint64_t region_pages)
+static void check_heat(uint64_t start_page, uint64_t pages, uint32_t cells, uint64_t region_page,
+	uint64_t region_pages)
 {
 	uint64_t *bits = calloc((region_pages + 63) / 64, 8), written, have;
 	struct heat_grid g;
@@ -212,7 +214,8 @@ static void test_ids(void **state)
 	assert_false(snapshot_id_ok("-x"));
 	assert_false(snapshot_id_ok("a/b"));
 	assert_false(snapshot_id_ok("a b"));
-	assert_false(snapshot_id_ok("123456789012345678901234567890123456789012345678901234567890"));
+	assert_false(
+		snapshot_id_ok("123456789012345678901234567890123456789012345678901234567890"));
 	assert_true(snapshot_name_ok("before the flood"));
 	assert_false(snapshot_name_ok("a\nb"));
 	assert_false(snapshot_name_ok("a\x1b[2J"));
