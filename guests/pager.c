@@ -8,7 +8,7 @@
 
 const char rt_program[] = "pager";
 
-#define SLICES 10 /* a second */
+#define SLICES   10 /* a second */
 #define SLICE_US (1000000 / SLICES)
 #define RATE_MIN 16
 #define RATE_MAX (1u << 24)
@@ -28,7 +28,7 @@ static struct {
 	struct grid grid;
 	enum mode mode;
 	bool paused;
-	uint64_t rate;	/* pages a second, for the patterns */
+	uint64_t rate;  /* pages a second, for the patterns */
 	uint64_t speed; /* frames a second x 4, for the pictures */
 	uint64_t at, frame, quarter_frames, hot_page;
 	uint64_t writes, last_page, window_writes, per_second, second_us;
@@ -101,16 +101,22 @@ static void picture(void)
 
 static void slice(void)
 {
-	uint64_t pages = pg.rate / SLICES ? pg.rate / SLICES : 1, before = pg.writes, start = rt_now_us();
+	uint64_t pages = pg.rate / SLICES ? pg.rate / SLICES : 1, before = pg.writes,
+		 start = rt_now_us();
 
 	switch (pg.mode) {
-	case SWEEP: sweep(pages); break;
+	case SWEEP:
+		sweep(pages);
+		break;
 	case RANDOM:
 		for (; pages; pages--)
 			touch(pg.grid.first + next_random() % (pg.grid.end - pg.grid.first));
 		break;
-	case HOT: hot(pages); break;
-	default: picture();
+	case HOT:
+		hot(pages);
+		break;
+	default:
+		picture();
 	}
 	pg.slice_us = rt_now_us() - start;
 	pg.window_writes += pg.writes - before;
@@ -124,7 +130,8 @@ static void find_memory(void)
 
 	for (unsigned i = 0; i < rt_machine.nranges; i++) {
 		const struct rt_range *r = &rt_machine.ranges[i];
-		uint64_t from = r->start < 0x200000 ? 0x200000 : (r->start + 0x1fffff) & ~0x1fffffull;
+		uint64_t from =
+			r->start < 0x200000 ? 0x200000 : (r->start + 0x1fffff) & ~0x1fffffull;
 		uint64_t to = (r->start + r->size) & ~0x1fffffull;
 
 		if (r->type == 1 && to > from && to - from > size) {
@@ -133,7 +140,8 @@ static void find_memory(void)
 		}
 	}
 	if (!size) { /* under 4 MiB of RAM */
-		rt_printf("pager: there is no memory above 2 MiB to write to; give this VM at least 8 MiB.\r\n");
+		rt_printf("pager: there is no memory above 2 MiB to write to; give this VM at "
+			  "least 8 MiB.\r\n");
 		for (;;)
 			rt_wait(RT_FOREVER);
 	}
@@ -145,7 +153,8 @@ static void find_memory(void)
 	if (!pg.grid.cells_row || pg.grid.cells_row > 1024)
 		pg.grid.cells_row = 64;
 	if (!pg.grid.pages_cell) /* 32 rows or fewer */
-		for (pg.grid.pages_cell = 1; (uint64_t)pg.grid.pages_cell * pg.grid.cells_row * 32 < pg.grid.end;)
+		for (pg.grid.pages_cell = 1;
+			(uint64_t)pg.grid.pages_cell * pg.grid.cells_row * 32 < pg.grid.end;)
 			pg.grid.pages_cell *= 2;
 	grid_fit(&pg.grid);
 }
@@ -164,7 +173,8 @@ static void verify(void)
 		else
 			bad++;
 	}
-	rt_snprintf(pg.note, sizeof(pg.note), "verified: %lu fine, %lu untouched, %lu bad", fine, untouched, bad);
+	rt_snprintf(pg.note, sizeof(pg.note), "verified: %lu fine, %lu untouched, %lu bad", fine,
+		untouched, bad);
 }
 
 /* ---- screen ---- */
@@ -172,7 +182,8 @@ static void verify(void)
 /* The whole of memory in a few rows: how lately each part was written, by the stamps in it. */
 static void preview(int top, int bottom, unsigned cols)
 {
-	unsigned width = cols < pg.grid.cells_row ? cols : pg.grid.cells_row, height = (unsigned)(bottom - top);
+	unsigned width = cols < pg.grid.cells_row ? cols : pg.grid.cells_row,
+		 height = (unsigned)(bottom - top);
 	uint64_t recent = pg.per_second ? pg.per_second : 1;
 
 	if (height > pg.grid.rows)
@@ -180,16 +191,24 @@ static void preview(int top, int bottom, unsigned cols)
 	for (unsigned y = 0; y < height; y++)
 		for (unsigned x = 0; x < width; x++) {
 			unsigned gx = x * pg.grid.cells_row / width, gy = y * pg.grid.rows / height;
-			uint64_t page = ((uint64_t)(pg.grid.first_row + gy) * pg.grid.cells_row + gx) * pg.grid.pages_cell;
+			uint64_t page =
+				((uint64_t)(pg.grid.first_row + gy) * pg.grid.cells_row + gx) *
+				pg.grid.pages_cell;
 			uint64_t age = pg.writes - *(const volatile uint64_t *)(page * PAGE_SIZE);
 			bool fresh = age < recent / 8 + 1, warm = age < recent;
 
-			scr_cell(top + (int)y, (int)x, fresh ? ST_HOT : warm ? ST_WARN : ST_TRACK,
-				fresh ? 0x2588 : warm ? 0x2592 : 0xb7);
+			scr_cell(top + (int)y, (int)x,
+				fresh  ? ST_HOT
+				: warm ? ST_WARN
+				       : ST_TRACK,
+				fresh  ? 0x2588
+				: warm ? 0x2592
+				       : 0xb7);
 		}
 }
 
-static int fact(int row, const char *name, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static int fact(int row, const char *name, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 static int fact(int row, const char *name, const char *format, ...)
 {
 	char text[160];
@@ -213,16 +232,20 @@ static void draw(void)
 	if (rows > 14)
 		row++;
 	scr_text(row, 1, ST_DIM, "mode");
-	scr_printf(row++, 9, pg.paused ? ST_WARN : ST_GOOD, "%u %s%s", pg.mode + 1, pg.paused ? "paused; " : "", mode_names[pg.mode]);
+	scr_printf(row++, 9, pg.paused ? ST_WARN : ST_GOOD, "%u %s%s", pg.mode + 1,
+		pg.paused ? "paused; " : "", mode_names[pg.mode]);
 	if (pg.mode < BANNER)
 		row = fact(row, "aim", "%'lu pages a second", pg.rate);
 	else
-		row = fact(row, "aim", "%lu.%02lu frames a second", pg.speed / 4, pg.speed % 4 * 25);
-	row = fact(row, "wrote", "%'lu pages/s, %lu.%lu MiB/s", pg.per_second, pg.per_second / 256, pg.per_second % 256 * 10 / 256);
+		row = fact(
+			row, "aim", "%lu.%02lu frames a second", pg.speed / 4, pg.speed % 4 * 25);
+	row = fact(row, "wrote", "%'lu pages/s, %lu.%lu MiB/s", pg.per_second, pg.per_second / 256,
+		pg.per_second % 256 * 10 / 256);
 	row = fact(row, "total", "%'lu writes, last %#lx", pg.writes, pg.last_page);
-	row = fact(row, "memory", "%lu to %lu MiB, slice %lu us", pg.grid.first / 256, pg.grid.end / 256, pg.slice_us);
-	row = fact(row, "cells", "%u a row, %u page%s each, %u rows", pg.grid.cells_row, pg.grid.pages_cell,
-		pg.grid.pages_cell == 1 ? "" : "s", pg.grid.rows);
+	row = fact(row, "memory", "%lu to %lu MiB, slice %lu us", pg.grid.first / 256,
+		pg.grid.end / 256, pg.slice_us);
+	row = fact(row, "cells", "%u a row, %u page%s each, %u rows", pg.grid.cells_row,
+		pg.grid.pages_cell, pg.grid.pages_cell == 1 ? "" : "s", pg.grid.rows);
 	bottom = scr_keys("1-6 mode  p pause  +- speed  [] pages/cell  <> cells/row  v verify");
 	if (pg.note[0] && row < bottom)
 		scr_text(row++, 1, ST_ACCENT, pg.note);
@@ -260,15 +283,37 @@ static void key(int k)
 	if (k >= '1' && k < '1' + MODES)
 		pg.mode = (enum mode)(k - '1');
 	switch (k) {
-	case 'p': case ' ': pg.paused = !pg.paused; break;
-	case '+': case '=': faster(true); break;
-	case '-': faster(false); break;
-	case ']': scale(&pg.grid.pages_cell, true, 4096); break;
-	case '[': scale(&pg.grid.pages_cell, false, 0); break;
-	case '>': case '.': scale(&pg.grid.cells_row, true, 1024); break;
-	case '<': case ',': scale(&pg.grid.cells_row, false, 0); break;
-	case 'v': verify(); break;
-	case 12: scr_redraw(); break;
+	case 'p':
+	case ' ':
+		pg.paused = !pg.paused;
+		break;
+	case '+':
+	case '=':
+		faster(true);
+		break;
+	case '-':
+		faster(false);
+		break;
+	case ']':
+		scale(&pg.grid.pages_cell, true, 4096);
+		break;
+	case '[':
+		scale(&pg.grid.pages_cell, false, 0);
+		break;
+	case '>':
+	case '.':
+		scale(&pg.grid.cells_row, true, 1024);
+		break;
+	case '<':
+	case ',':
+		scale(&pg.grid.cells_row, false, 0);
+		break;
+	case 'v':
+		verify();
+		break;
+	case 12:
+		scr_redraw();
+		break;
 	}
 }
 
@@ -300,7 +345,8 @@ static void run(void)
 			draw();
 			next_draw = now + 500000;
 		}
-		if (pg.paused && !pg.per_second) { /* nothing moves: sleep until a key or a new size */
+		if (pg.paused &&
+			!pg.per_second) { /* nothing moves: sleep until a key or a new size */
 			rt_wait(RT_FOREVER);
 			next_draw = 0;
 			continue;

@@ -2,14 +2,16 @@
  * pager_picture.c - pictures made of page writes: what the heatmap shows is a drawing of memory.
  * Ring 3, vCPU 0.
  *
- * The grid's default is 64 cells a row and 32 rows or fewer. A view whose rows are twice as long shows
- * the picture twice, side by side; one whose rows are half as long shows it torn: then make the cells
- * smaller or fewer.
+ * The grid's default is 64 cells a row and 32 rows or fewer. A view whose rows are twice as long
+ * shows the picture twice, side by side; one whose rows are half as long shows it torn: then make
+ * the cells smaller or fewer.
  */
 #include "font.h"
 #include "pager.h"
 
-#define CELL_MOST 32 /* pages a cell and frame: in a large VM a cell is hundreds, and each costs its host a fault */
+#define CELL_MOST                                                                                  \
+	32 /* pages a cell and frame: in a large VM a cell is hundreds, and each costs its host a  \
+	      fault */
 
 static char banner[48] = "VITRINE";
 
@@ -50,7 +52,8 @@ void grid_cell(const struct grid *g, int x, int y, unsigned share)
 	n = n > CELL_MOST ? CELL_MOST : n;
 	if (x < 0 || y < 0 || (unsigned)x >= g->cells_row || (unsigned)y >= g->rows)
 		return;
-	page = ((uint64_t)(g->first_row + (unsigned)y) * g->cells_row + (unsigned)x) * g->pages_cell;
+	page = ((uint64_t)(g->first_row + (unsigned)y) * g->cells_row + (unsigned)x) *
+	       g->pages_cell;
 	for (unsigned i = 0; i < n && i < g->pages_cell; i++)
 		touch(page + spread(i, g->pages_cell));
 }
@@ -98,13 +101,17 @@ static int bounce(uint64_t t, unsigned span)
 void draw_ball(const struct grid *g, uint64_t frame)
 {
 	int r = (int)(g->rows / 6 ? g->rows / 6 : 1);
-	int x = r + bounce(frame, g->cells_row > 2 * (unsigned)r ? g->cells_row - 2 * (unsigned)r - 1 : 1);
-	int y = r + bounce(frame * 2 / 3, g->rows > 2 * (unsigned)r ? g->rows - 2 * (unsigned)r - 1 : 1);
+	int x = r + bounce(frame, g->cells_row > 2 * (unsigned)r
+					  ? g->cells_row - 2 * (unsigned)r - 1
+					  : 1);
+	int y = r + bounce(frame * 2 / 3,
+			    g->rows > 2 * (unsigned)r ? g->rows - 2 * (unsigned)r - 1 : 1);
 
 	for (int dy = -r; dy <= r; dy++)
 		for (int dx = -r; dx <= r; dx++)
 			if (dx * dx + dy * dy <= r * r + r / 2)
-				grid_cell(g, x + dx, y + dy, dx * dx + dy * dy < r * r / 4 ? 16 : 9);
+				grid_cell(
+					g, x + dx, y + dy, dx * dx + dy * dy < r * r / 4 ? 16 : 9);
 	for (unsigned i = 0; i < g->cells_row; i++) {
 		grid_cell(g, (int)i, 0, 2);
 		grid_cell(g, (int)i, (int)g->rows - 1, 2);

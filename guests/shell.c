@@ -1,6 +1,6 @@
 /*
- * shell.c - a prompt inside a virtual machine: look at it and provoke it, and be told what happened.
- * Ring 3, vCPU 0. The commands are the rows of a table; help comes from it.
+ * shell.c - a prompt inside a virtual machine: look at it and provoke it, and be told what
+ * happened. Ring 3, vCPU 0. The commands are the rows of a table; help comes from it.
  */
 #include "line.h"
 #include "shell.h"
@@ -12,27 +12,30 @@ static void cmd_history(const struct args *a);
 static void cmd_clear(const struct args *a);
 
 const struct command shell_commands[] = {
-	{ "help", "[COMMAND]", "This list, or more about one command.", 0, cmd_help },
-	{ "peek", "ADDR [1|2|4|8]", "Read memory (a physical address: memory is mapped to itself).", 1, cmd_peek },
-	{ "poke", "ADDR VALUE [1|2|4|8]", "Write memory.", 2, cmd_poke },
-	{ "fill", "ADDR LENGTH BYTE", "Fill memory; watch the heatmap.", 3, cmd_fill },
-	{ "dump", "ADDR [LENGTH]", "Memory in hex and as text.", 1, cmd_dump },
-	{ "map", "[ADDR]", "The memory map; with ADDR, the walk through the page tables.", 0, cmd_map },
-	{ "regs", "", "Control registers, tables and flags, decoded.", 0, cmd_regs },
-	{ "cpuid", "[LEAF [SUBLEAF]]", "What the CPU says of itself.", 0, cmd_cpuid },
-	{ "msr", "NUMBER [VALUE]", "Read or write a model-specific register.", 1, cmd_msr },
-	{ "in", "PORT [1|2|4]", "Read an I/O port.", 1, cmd_in },
-	{ "out", "PORT VALUE [1|2|4]", "Write an I/O port.", 2, cmd_out },
-	{ "pci", "", "The PCI functions and where their registers are.", 0, cmd_pci },
-	{ "irq", "", "Interrupts and exceptions so far.", 0, cmd_irq },
-	{ "timer", "[MS [COUNT]]", "Sleep on the APIC timer and see how exact it is.", 0, cmd_timer },
-	{ "speed", "", "Instructions a second in kernel and in user mode.", 0, cmd_speed },
-	{ "exit", "[KIND]", "Leave guest mode in a chosen way; alone: the kinds.", 0, cmd_exit },
-	{ "fault", "[KIND] [kernel]", "Raise an exception and survive it; alone: the kinds.", 0, cmd_fault },
-	{ "crash", "", "An instruction that some KVMs cannot emulate.", 0, cmd_crash },
-	{ "history", "", "The last lines entered.", 0, cmd_history },
-	{ "clear", "", "Clear the screen (Ctrl-L too).", 0, cmd_clear },
-	{ 0 },
+	{"help", "[COMMAND]", "This list, or more about one command.", 0, cmd_help},
+	{"peek", "ADDR [1|2|4|8]", "Read memory (a physical address: memory is mapped to itself).",
+		1, cmd_peek},
+	{"poke", "ADDR VALUE [1|2|4|8]", "Write memory.", 2, cmd_poke},
+	{"fill", "ADDR LENGTH BYTE", "Fill memory; watch the heatmap.", 3, cmd_fill},
+	{"dump", "ADDR [LENGTH]", "Memory in hex and as text.", 1, cmd_dump},
+	{"map", "[ADDR]", "The memory map; with ADDR, the walk through the page tables.", 0,
+		cmd_map},
+	{"regs", "", "Control registers, tables and flags, decoded.", 0, cmd_regs},
+	{"cpuid", "[LEAF [SUBLEAF]]", "What the CPU says of itself.", 0, cmd_cpuid},
+	{"msr", "NUMBER [VALUE]", "Read or write a model-specific register.", 1, cmd_msr},
+	{"in", "PORT [1|2|4]", "Read an I/O port.", 1, cmd_in},
+	{"out", "PORT VALUE [1|2|4]", "Write an I/O port.", 2, cmd_out},
+	{"pci", "", "The PCI functions and where their registers are.", 0, cmd_pci},
+	{"irq", "", "Interrupts and exceptions so far.", 0, cmd_irq},
+	{"timer", "[MS [COUNT]]", "Sleep on the APIC timer and see how exact it is.", 0, cmd_timer},
+	{"speed", "", "Instructions a second in kernel and in user mode.", 0, cmd_speed},
+	{"exit", "[KIND]", "Leave guest mode in a chosen way; alone: the kinds.", 0, cmd_exit},
+	{"fault", "[KIND] [kernel]", "Raise an exception and survive it; alone: the kinds.", 0,
+		cmd_fault},
+	{"crash", "", "An instruction that some KVMs cannot emulate.", 0, cmd_crash},
+	{"history", "", "The last lines entered.", 0, cmd_history},
+	{"clear", "", "Clear the screen (Ctrl-L too).", 0, cmd_clear},
+	{0},
 };
 
 static void vsay(const char *before, const char *format, va_list ap)
@@ -158,8 +161,9 @@ static void cmd_clear(const struct args *a)
 
 static const char *words(const char *line, unsigned i)
 {
-	const struct choice *list = !strncmp(line, "exit ", 5) ? exit_choices
-		: !strncmp(line, "fault ", 6) ? fault_choices : NULL;
+	const struct choice *list = !strncmp(line, "exit ", 5)    ? exit_choices
+				    : !strncmp(line, "fault ", 6) ? fault_choices
+								  : NULL;
 
 	if (list) {
 		for (unsigned n = 0; list[n].name; n++)
@@ -177,7 +181,7 @@ static void run_line(char *line)
 {
 	const char *name = NULL;
 	const struct command *c;
-	struct args a = { 0 };
+	struct args a = {0};
 
 	for (char *p = line; *p;) {
 		char *word;
@@ -220,7 +224,8 @@ static void banner(void)
 	rt_printf("\x1b[0m\x1b[2J\x1b[H%s shell %s look at a virtual machine%s\r\n",
 		scr_sgr(ST_TITLE), scr_sgr(ST_PLAIN), cols < 48 ? "" : " from inside");
 	rt_printf("%s%lu MiB, %s, %s %ux%u%s\r\n", scr_sgr(ST_DIM),
-		(rt_machine.ram_bytes + 0xfffff) >> 20, rt_machine.hypervisor[0] ? rt_machine.hypervisor : "no hypervisor",
+		(rt_machine.ram_bytes + 0xfffff) >> 20,
+		rt_machine.hypervisor[0] ? rt_machine.hypervisor : "no hypervisor",
 		rt_machine.console, cols, rows, scr_sgr(ST_PLAIN));
 	say_key("help", "the commands");
 	say_key("map", "what is where in memory");

@@ -28,9 +28,11 @@ struct choice {
 extern const struct command shell_commands[];
 extern const struct choice exit_choices[], fault_choices[]; /* end with name NULL */
 
-void say(const char *format, ...) __attribute__((format(printf, 1, 2))); /* a line, wrapped to the screen */
+void say(const char *format, ...)
+	__attribute__((format(printf, 1, 2))); /* a line, wrapped to the screen */
 void say_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
-void say_key(const char *key, const char *format, ...) __attribute__((format(printf, 2, 3))); /* "key  text" */
+void say_key(const char *key, const char *format, ...)
+	__attribute__((format(printf, 2, 3))); /* "key  text" */
 bool confirm(const char *question);
 
 void cmd_peek(const struct args *a);

@@ -18,7 +18,10 @@ static void bits(char *out, size_t size, uint64_t v, const struct bit *b)
 
 struct state {
 	uint64_t cr0, cr2, cr3, cr4, efer, gs, rsp, rflags, cs, ss, tr;
-	struct { uint16_t limit; uint64_t base; } __attribute__((packed)) gdt, idt;
+	struct {
+		uint16_t limit;
+		uint64_t base;
+	} __attribute__((packed)) gdt, idt;
 };
 
 static uint64_t read_state(void *arg)
@@ -47,15 +50,15 @@ static void flag_row(const char *name, uint64_t v, const struct bit *b)
 
 void cmd_regs(const struct args *a)
 {
-	static const struct bit cr0[] = { { 0, "PE" }, { 1, "MP" }, { 2, "EM" }, { 3, "TS" }, { 4, "ET" },
-		{ 5, "NE" }, { 16, "WP" }, { 18, "AM" }, { 29, "NW" }, { 30, "CD" }, { 31, "PG" }, { 0, 0 } };
-	static const struct bit cr4[] = { { 4, "PSE" }, { 5, "PAE" }, { 7, "PGE" }, { 9, "OSFXSR" },
-		{ 11, "UMIP" }, { 18, "OSXSAVE" }, { 20, "SMEP" }, { 21, "SMAP" }, { 0, 0 } };
-	static const struct bit efer[] = { { 0, "SCE" }, { 8, "LME" }, { 10, "LMA" }, { 11, "NXE" },
-		{ 12, "SVME" }, { 0, 0 } };
-	static const struct bit rflags[] = { { 0, "CF" }, { 2, "PF" }, { 4, "AF" }, { 6, "ZF" }, { 7, "SF" },
-		{ 8, "TF" }, { 9, "IF" }, { 10, "DF" }, { 11, "OF" }, { 18, "AC" }, { 0, 0 } };
-	struct state s = { 0 };
+	static const struct bit cr0[] = {{0, "PE"}, {1, "MP"}, {2, "EM"}, {3, "TS"}, {4, "ET"},
+		{5, "NE"}, {16, "WP"}, {18, "AM"}, {29, "NW"}, {30, "CD"}, {31, "PG"}, {0, 0}};
+	static const struct bit cr4[] = {{4, "PSE"}, {5, "PAE"}, {7, "PGE"}, {9, "OSFXSR"},
+		{11, "UMIP"}, {18, "OSXSAVE"}, {20, "SMEP"}, {21, "SMAP"}, {0, 0}};
+	static const struct bit efer[] = {
+		{0, "SCE"}, {8, "LME"}, {10, "LMA"}, {11, "NXE"}, {12, "SVME"}, {0, 0}};
+	static const struct bit rflags[] = {{0, "CF"}, {2, "PF"}, {4, "AF"}, {6, "ZF"}, {7, "SF"},
+		{8, "TF"}, {9, "IF"}, {10, "DF"}, {11, "OF"}, {18, "AC"}, {0, 0}};
+	struct state s = {0};
 	struct rt_try try;
 	uint64_t user_rsp;
 	uint32_t cs;
@@ -92,10 +95,10 @@ static void brand(char out[49])
 
 void cmd_cpuid(const struct args *a)
 {
-	static const struct bit ecx[] = { { 0, "sse3" }, { 5, "vmx" }, { 9, "ssse3" }, { 12, "fma" },
-		{ 13, "cx16" }, { 19, "sse4.1" }, { 20, "sse4.2" }, { 21, "x2apic" }, { 23, "popcnt" },
-		{ 24, "tsc-deadline" }, { 25, "aes" }, { 26, "xsave" }, { 28, "avx" }, { 30, "rdrand" },
-		{ 31, "hypervisor" }, { 0, 0 } };
+	static const struct bit ecx[] = {{0, "sse3"}, {5, "vmx"}, {9, "ssse3"}, {12, "fma"},
+		{13, "cx16"}, {19, "sse4.1"}, {20, "sse4.2"}, {21, "x2apic"}, {23, "popcnt"},
+		{24, "tsc-deadline"}, {25, "aes"}, {26, "xsave"}, {28, "avx"}, {30, "rdrand"},
+		{31, "hypervisor"}, {0, 0}};
 	char text[160];
 	uint32_t r[4];
 
@@ -103,7 +106,8 @@ void cmd_cpuid(const struct args *a)
 		uint32_t leaf = (uint32_t)a->value[0], sub = a->n > 1 ? (uint32_t)a->value[1] : 0;
 
 		k_cpuid(leaf, sub, r);
-		say("%08x.%x: eax %08x ebx %08x ecx %08x edx %08x", leaf, sub, r[0], r[1], r[2], r[3]);
+		say("%08x.%x: eax %08x ebx %08x ecx %08x edx %08x", leaf, sub, r[0], r[1], r[2],
+			r[3]);
 		return;
 	}
 	brand(text);
@@ -116,10 +120,12 @@ void cmd_cpuid(const struct args *a)
 		(r[0] >> 4 & 15) | (r[0] >> 12 & 0xf0), r[0] & 15);
 	bits(text, sizeof(text), r[2], ecx);
 	say_key("has", "%s", text);
-	say_key("hypervisor", "%s", rt_machine.hypervisor[0] ? rt_machine.hypervisor : "none says so");
+	say_key("hypervisor", "%s",
+		rt_machine.hypervisor[0] ? rt_machine.hypervisor : "none says so");
 	if (rt_machine.hypervisor[0]) {
 		k_cpuid(0x40000000, 0, r);
-		say_key("", "leaves to %08x; kvmclock %s", r[0], rt_has_kvmclock() ? "in use" : "absent");
+		say_key("", "leaves to %08x; kvmclock %s", r[0],
+			rt_has_kvmclock() ? "in use" : "absent");
 	}
 }
 
@@ -141,13 +147,14 @@ static uint64_t do_msr(void *arg)
 
 void cmd_msr(const struct args *a)
 {
-	struct msr m = { (uint32_t)a->value[0], a->value[1], a->n > 1 };
+	struct msr m = {(uint32_t)a->value[0], a->value[1], a->n > 1};
 	struct rt_try try;
 
 	if (!a->is_number[0] || (a->n > 1 && !a->is_number[1]))
 		say_error("Numbers, please: msr 0xc0000080");
 	else if (rt_try_ring0(do_msr, &m, &try))
-		say("%s: KVM does not let a guest %s MSR %#x.", rt_vector_name(try.vector), m.write ? "write" : "read", m.number);
+		say("%s: KVM does not let a guest %s MSR %#x.", rt_vector_name(try.vector),
+			m.write ? "write" : "read", m.number);
 	else
 		say("MSR %#x %s %#lx", m.number, m.write ? "<-" : "=", try.value);
 }
@@ -178,7 +185,7 @@ static uint64_t do_port(void *arg)
 static void port_command(const struct args *a, bool write)
 {
 	unsigned at = write ? 2 : 1;
-	struct port p = { (uint16_t)a->value[0], (uint32_t)a->value[1], 1, write };
+	struct port p = {(uint16_t)a->value[0], (uint32_t)a->value[1], 1, write};
 	uint64_t v;
 
 	if (a->n > at)
@@ -209,8 +216,8 @@ void cmd_out(const struct args *a)
 
 void cmd_irq(const struct args *a)
 {
-	static const char *const ours[] = { "APIC timer", "PIT", "COM1", "console input", "console output",
-		"console size", "RTC", "IPI", "wake-up" };
+	static const char *const ours[] = {"APIC timer", "PIT", "COM1", "console input",
+		"console output", "console size", "RTC", "IPI", "wake-up"};
 	const struct rt_cpu *cpu = rt_cpu();
 
 	for (unsigned v = 0; v < VECTORS; v++) {
@@ -254,7 +261,8 @@ void cmd_timer(const struct args *a)
 		high = now > high ? now : high;
 		sum += now;
 	}
-	say("%lu x %lu ms: late by %lu us at least, %lu on average, %lu at most.", count, ms, low, sum / count, high);
+	say("%lu x %lu ms: late by %lu us at least, %lu on average, %lu at most.", count, ms, low,
+		sum / count, high);
 	say("Each was one HLT: the vCPU thread slept in KVM until the APIC timer fired.");
 }
 
@@ -273,17 +281,21 @@ void cmd_speed(const struct args *a)
 	uint64_t kernel = rt_kernel_ips(), user = rt_user_ips(), start;
 
 	say_key("user mode", "%'lu million instructions/s", user / 1000000);
-	say_key("kernel mode", "%lu.%lu million instructions/s", kernel / 1000000, kernel / 100000 % 10);
+	say_key("kernel mode", "%lu.%lu million instructions/s", kernel / 1000000,
+		kernel / 100000 % 10);
 	start = rt_now_us();
 	for (unsigned i = 0; i < 20; i++)
 		rt_ring0(nothing, NULL);
-	say_key("system call", "%lu us, by way of an undefined instruction", (rt_now_us() - start) / 20);
+	say_key("system call", "%lu us, by way of an undefined instruction",
+		(rt_now_us() - start) / 20);
 	start = rt_now_us();
 	for (unsigned i = 0; i < 20; i++)
 		rt_ring0(read_nothing, NULL);
-	say_key("PIO exit", "%lu us more, to the VMM's device and back", (rt_now_us() - start) / 20);
+	say_key("PIO exit", "%lu us more, to the VMM's device and back",
+		(rt_now_us() - start) / 20);
 	if (rt_kernel_is_slow())
-		say("Here KVM emulates kernel mode one instruction at a time; user mode runs on the CPU itself. That is why the guests do their work in ring 3.");
+		say("Here KVM emulates kernel mode one instruction at a time; user mode runs on "
+		    "the CPU itself. That is why the guests do their work in ring 3.");
 	else
 		say("Both run on the CPU itself.");
 }
@@ -296,11 +308,13 @@ void cmd_pci(const struct args *a)
 
 		rt_printf("%s%02x.%x%s %04x:%04x class %06x%s\r\n", scr_sgr(ST_KEY), p->dev, p->fn,
 			scr_sgr(ST_PLAIN), p->vendor, p->device, p->class,
-			p->vendor == 0x1af4 ? p->device == 0x1043 ? " virtio-console" : " virtio" :
-			p->class >> 8 == 0x0600 ? " host bridge" : "");
+			p->vendor == 0x1af4 ? p->device == 0x1043 ? " virtio-console" : " virtio"
+			: p->class >> 8 == 0x0600 ? " host bridge"
+						  : "");
 		for (unsigned b = 0; b < 6; b++)
 			if (p->bar[b])
-				rt_printf("     BAR %u %s %#lx\r\n", b, p->bar[b] & 1 ? "ports" : "memory", p->bar[b] & ~1ul);
+				rt_printf("     BAR %u %s %#lx\r\n", b,
+					p->bar[b] & 1 ? "ports" : "memory", p->bar[b] & ~1ul);
 	}
 	if (!rt_machine.npci)
 		say("No PCI bus answers at ports 0xcf8 and 0xcfc.");

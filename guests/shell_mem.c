@@ -11,14 +11,26 @@ static uint64_t do_access(void *arg)
 	struct access *x = arg;
 
 	switch (x->size | (x->write ? 16 : 0)) {
-	case 1: return k_read8(x->addr);
-	case 2: return k_read16(x->addr);
-	case 4: return k_read32(x->addr);
-	case 8: return k_read64(x->addr);
-	case 17: k_write8(x->addr, (uint8_t)x->value); break;
-	case 18: k_write16(x->addr, (uint16_t)x->value); break;
-	case 20: k_write32(x->addr, (uint32_t)x->value); break;
-	case 24: k_write64(x->addr, x->value); break;
+	case 1:
+		return k_read8(x->addr);
+	case 2:
+		return k_read16(x->addr);
+	case 4:
+		return k_read32(x->addr);
+	case 8:
+		return k_read64(x->addr);
+	case 17:
+		k_write8(x->addr, (uint8_t)x->value);
+		break;
+	case 18:
+		k_write16(x->addr, (uint16_t)x->value);
+		break;
+	case 20:
+		k_write32(x->addr, (uint32_t)x->value);
+		break;
+	case 24:
+		k_write64(x->addr, x->value);
+		break;
 	}
 	return 0;
 }
@@ -29,7 +41,8 @@ static bool try_access(struct access *x, uint64_t *out)
 	struct rt_try try;
 
 	if (rt_try_ring0(do_access, x, &try)) {
-		say_error("%s at %#lx, error %#lx: nothing is mapped there, or it is read-only. `map %#lx` shows the walk.",
+		say_error("%s at %#lx, error %#lx: nothing is mapped there, or it is read-only. "
+			  "`map %#lx` shows the walk.",
 			rt_vector_name(try.vector), x->addr, try.error, x->addr);
 		return false;
 	}
@@ -73,7 +86,7 @@ static const char *where(uint64_t addr)
 
 void cmd_peek(const struct args *a)
 {
-	struct access x = { .write = false };
+	struct access x = {.write = false};
 	uint64_t v;
 
 	if (!need_numbers(a, 2) || !get_size(a, 1, &x.size))
@@ -85,7 +98,7 @@ void cmd_peek(const struct args *a)
 
 void cmd_poke(const struct args *a)
 {
-	struct access x = { .write = true };
+	struct access x = {.write = true};
 	uint64_t v;
 
 	if (!need_numbers(a, 3) || !get_size(a, 2, &x.size))
@@ -106,7 +119,8 @@ static bool open_to_user(uint64_t start, uint64_t size)
 	for (unsigned i = 0; i < rt_machine.nranges; i++) {
 		const struct rt_range *r = &rt_machine.ranges[i];
 
-		if (r->type == 1 && start >= r->start && size <= r->size && start - r->start <= r->size - size) {
+		if (r->type == 1 && start >= r->start && size <= r->size &&
+			start - r->start <= r->size - size) {
 			rt_map_user(from, to - from);
 			return true;
 		}
@@ -121,7 +135,8 @@ void cmd_fill(const struct args *a)
 	if (!need_numbers(a, 3))
 		return;
 	if (!open_to_user(start, len)) {
-		say_error("Not all of this is RAM above 2 MiB (below lies this program). `map` shows the RAM.");
+		say_error("Not all of this is RAM above 2 MiB (below lies this program). `map` "
+			  "shows the RAM.");
 		return;
 	}
 	began = rt_now_us();
@@ -161,7 +176,7 @@ void cmd_dump(const struct args *a)
 	if (left > 4096)
 		left = 4096;
 	for (; left; addr += width, left -= left < width ? left : width) {
-		struct access x = { .size = 1 };
+		struct access x = {.size = 1};
 		unsigned n = left < width ? (unsigned)left : width;
 		uint8_t bytes[16];
 
@@ -183,13 +198,15 @@ static void map_row(uint64_t start, uint64_t end, const char *what)
 {
 	uint64_t kib = (end - start + 1023) >> 10;
 
-	rt_printf("%s%9lx-%-9lx%s %5lu %s  %s\r\n", scr_sgr(ST_DIM), start, end - 1, scr_sgr(ST_PLAIN),
-		kib >= 10240 ? kib >> 10 : kib, kib >= 10240 ? "MiB" : "KiB", what);
+	rt_printf("%s%9lx-%-9lx%s %5lu %s  %s\r\n", scr_sgr(ST_DIM), start, end - 1,
+		scr_sgr(ST_PLAIN), kib >= 10240 ? kib >> 10 : kib, kib >= 10240 ? "MiB" : "KiB",
+		what);
 }
 
 static const char *range_type(uint32_t type)
 {
-	static const char *const names[] = { "?", "RAM", "reserved", "ACPI tables", "ACPI NVS", "bad" };
+	static const char *const names[] = {
+		"?", "RAM", "reserved", "ACPI tables", "ACPI NVS", "bad"};
 
 	return type < ARRAY_SIZE(names) ? names[type] : "?";
 }
@@ -212,9 +229,10 @@ static void memory_map(void)
 	for (unsigned i = 0; i < rt_machine.npci; i++)
 		for (unsigned b = 0; b < 6; b++)
 			if (rt_machine.pci[i].bar[b] && !(rt_machine.pci[i].bar[b] & 1))
-				rt_printf("%s%9lx%s           %04x:%04x BAR %u\r\n", scr_sgr(ST_DIM),
-					rt_machine.pci[i].bar[b], scr_sgr(ST_PLAIN),
-					rt_machine.pci[i].vendor, rt_machine.pci[i].device, b);
+				rt_printf("%s%9lx%s           %04x:%04x BAR %u\r\n",
+					scr_sgr(ST_DIM), rt_machine.pci[i].bar[b],
+					scr_sgr(ST_PLAIN), rt_machine.pci[i].vendor,
+					rt_machine.pci[i].device, b);
 	map_row(0xfec00000, 0xfec01000, "IOAPIC");
 	map_row(0xfee00000, 0xfee01000, "local APIC");
 }
@@ -229,21 +247,22 @@ static uint64_t read_cr3(void *unused)
 
 static void walk(uint64_t addr)
 {
-	static const char *const level[] = { "PML4E", "PDPTE", "PDE", "PTE" };
+	static const char *const level[] = {"PML4E", "PDPTE", "PDE", "PTE"};
 	uint64_t table = rt_ring0(read_cr3, NULL) & ~0xfffull;
 
 	say("CR3 %#lx", table);
 	for (unsigned i = 0; i < 4; i++) {
 		unsigned shift = 39 - 9 * i;
-		struct access x = { .addr = table + (addr >> shift & 511) * 8, .size = 8 };
+		struct access x = {.addr = table + (addr >> shift & 511) * 8, .size = 8};
 		uint64_t e, mask = (1ull << shift) - 1;
 
 		if (!try_access(&x, &e))
 			return;
 		rt_printf("%s%-5s%s[%3lu] %016lx %s%s%s%s%s%s%s\r\n", scr_sgr(ST_KEY), level[i],
 			scr_sgr(ST_PLAIN), addr >> shift & 511, e, e & PTE_P ? "P" : "-",
-			e & PTE_W ? "W" : "-", e & PTE_U ? "U" : "-", e & PTE_PCD ? " uncached" : "",
-			e & PTE_A ? " A" : "", e & PTE_D ? " D" : "", e >> 63 ? " NX" : "");
+			e & PTE_W ? "W" : "-", e & PTE_U ? "U" : "-",
+			e & PTE_PCD ? " uncached" : "", e & PTE_A ? " A" : "",
+			e & PTE_D ? " D" : "", e >> 63 ? " NX" : "");
 		if (!(e & PTE_P)) {
 			say("Not present: touching %#lx raises #PF.", addr);
 			return;
@@ -252,7 +271,10 @@ static void walk(uint64_t addr)
 			uint64_t phys = (e & 0xffffffffff000ull & ~mask) | (addr & mask);
 
 			say("%#lx is physical %#lx, a %s page, %s", addr, phys,
-				i == 3 ? "4 KiB" : i == 2 ? "2 MiB" : "1 GiB", where(phys));
+				i == 3   ? "4 KiB"
+				: i == 2 ? "2 MiB"
+					 : "1 GiB",
+				where(phys));
 			return;
 		}
 		table = e & 0xffffffffff000ull;

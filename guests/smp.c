@@ -1,15 +1,16 @@
 /*
- * smp.c - several vCPUs: how they are woken, how they call each other, and what they do to shared data.
- * Ring 3 on every vCPU. vCPU 0 draws and leads; the others sleep until its IPI starts a round.
+ * smp.c - several vCPUs: how they are woken, how they call each other, and what they do to shared
+ * data. Ring 3 on every vCPU. vCPU 0 draws and leads; the others sleep until its IPI starts a
+ * round.
  *
- * A round, four times a second: each vCPU works for a slice of time (primes), passes a token round by
- * IPI, or adds to a shared counter with or without a lock. Between rounds everybody is in HLT.
+ * A round, four times a second: each vCPU works for a slice of time (primes), passes a token round
+ * by IPI, or adds to a shared counter with or without a lock. Between rounds everybody is in HLT.
  */
 #include "screen.h"
 
 const char rt_program[] = "smp";
 
-#define ROUND_US 250000
+#define ROUND_US     250000
 #define IPIS_A_ROUND 4
 
 enum job { IDLE, WORK, ADD };
@@ -69,7 +70,8 @@ static void add(struct worker *w)
 		for (unsigned i = 0; i < 100; i++) {
 			if (w->locked)
 				lock();
-			shared = shared + 1; /* read, add, write: three steps, and others do theirs in between */
+			shared = shared + 1; /* read, add, write: three steps, and others do theirs
+						in between */
 			if (w->locked)
 				__atomic_store_n(&lock_word, 0, __ATOMIC_RELEASE);
 			w->added++;
@@ -121,7 +123,8 @@ static void all_do(enum job job, bool locked)
 	}
 	do_job(&workers[0]);
 	for (unsigned i = 1; i < ncpus; i++)
-		while (!workers[i].done) /* its slice ends by itself; a count taken sooner would be wrong */
+		while (!workers[i].done) /* its slice ends by itself; a count taken sooner would be
+					    wrong */
 			__asm__ volatile("pause");
 }
 
@@ -243,17 +246,21 @@ static void draw(void)
 			scr_text(row++, 1, ST_PLAIN, "vcpus = 2; in its definition, or --vcpus 2");
 	} else if (row < bottom) {
 		scr_text(row, 1, ST_KEY, "IPI lap");
-		scr_printf(row++, 9, ST_PLAIN, "%lu us mean, %lu min, %lu max", trips ? trip_sum_us / trips : 0,
-			trips ? trip_min_us : 0, trip_max_us);
+		scr_printf(row++, 9, ST_PLAIN, "%lu us mean, %lu min, %lu max",
+			trips ? trip_sum_us / trips : 0, trips ? trip_min_us : 0, trip_max_us);
 	}
 	if (row + 1 < bottom)
 		row = shared_rows(row);
 	if (row < bottom)
-		scr_printf(row++, 1, paused ? ST_WARN : ST_DIM, "%s%lu laps, slice %lu ms, lock was taken %'lu times",
+		scr_printf(row++, 1, paused ? ST_WARN : ST_DIM,
+			"%s%lu laps, slice %lu ms, lock was taken %'lu times",
 			paused ? "paused; " : "", trips, slice_us / 1000, contended);
 	if (row + 4 < bottom) {
-		scr_text(row + 1, 1, ST_DIM, "Without a lock two vCPUs read the same value, both add one, and one");
-		scr_text(row + 2, 1, ST_DIM, "addition is lost. A lap is an IPI from each vCPU to the next, out of HLT.");
+		scr_text(row + 1, 1, ST_DIM,
+			"Without a lock two vCPUs read the same value, both add one, and one");
+		scr_text(row + 2, 1, ST_DIM,
+			"addition is lost. A lap is an IPI from each vCPU to the next, out of "
+			"HLT.");
 	}
 	scr_show();
 }

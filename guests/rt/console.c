@@ -12,7 +12,7 @@ void rt_write(const char *text, size_t len)
 {
 	while (len) {
 		size_t n = len < sizeof(out[0]) ? len : sizeof(out[0]);
-		struct rt_text t = { out[turn], n };
+		struct rt_text t = {out[turn], n};
 
 		memcpy(out[turn], text, n);
 		rt_ring0(k_console_write, &t);

@@ -7,7 +7,8 @@
 #define FONT_W 5
 #define FONT_H 7
 
-/** font_bit() - is the dot at @x, @y (from the left and the top) of @c set? Lower case is drawn as upper. */
+/** font_bit() - is the dot at @x, @y (from the left and the top) of @c set? Lower case is drawn as
+ * upper. */
 bool font_bit(char c, unsigned x, unsigned y);
 
 #endif

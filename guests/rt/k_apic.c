@@ -1,19 +1,28 @@
 /*
- * k_apic.c - interrupt controllers and timers: PIC off, local APIC and its one-shot timer, IOAPIC, PIT.
- * Ring 0. Intel SDM volume 3 chapter 11 (local APIC), 82093AA (IOAPIC), 8254 (PIT).
+ * k_apic.c - interrupt controllers and timers: PIC off, local APIC and its one-shot timer, IOAPIC,
+ * PIT. Ring 0. Intel SDM volume 3 chapter 11 (local APIC), 82093AA (IOAPIC), 8254 (PIT).
  */
 #include "kernel.h"
 
-#define LAPIC  0xfee00000ull
-#define IOAPIC 0xfec00000ull
+#define LAPIC         0xfee00000ull
+#define IOAPIC        0xfec00000ull
 #define MSR_APIC_BASE 0x1b
 
 enum { /* local APIC registers */
-	L_ID = 0x20, L_EOI = 0xb0, L_SVR = 0xf0, L_ICR0 = 0x300, L_ICR1 = 0x310, L_TIMER = 0x320,
-	L_LINT0 = 0x350, L_LINT1 = 0x360, L_ERROR = 0x370, L_INITIAL = 0x380, L_CURRENT = 0x390,
+	L_ID = 0x20,
+	L_EOI = 0xb0,
+	L_SVR = 0xf0,
+	L_ICR0 = 0x300,
+	L_ICR1 = 0x310,
+	L_TIMER = 0x320,
+	L_LINT0 = 0x350,
+	L_LINT1 = 0x360,
+	L_ERROR = 0x370,
+	L_INITIAL = 0x380,
+	L_CURRENT = 0x390,
 	L_DIVIDE = 0x3e0,
 };
-#define L_MASKED    0x10000
+#define L_MASKED     0x10000
 #define DIVIDE_BY_16 3
 
 static uint64_t ticks_per_ms; /* of the APIC timer; the same on every CPU */
@@ -131,7 +140,7 @@ uint64_t k_pit_start(void *hz)
 	}
 	if (divisor > 65535)
 		divisor = 0; /* stands for 65536: 18.2 Hz */
-	k_outb(0x43, 0x34); /* channel 0, low byte then high byte, mode 2 */
+	k_outb(0x43, 0x34);  /* channel 0, low byte then high byte, mode 2 */
 	k_outb(0x40, (uint8_t)divisor);
 	k_outb(0x40, (uint8_t)(divisor >> 8));
 	k_ioapic_route(0, VEC_PIT, false);

@@ -42,7 +42,7 @@ static void read_start_info(const struct start_info *si)
 		return;
 	e = (const struct memmap_entry *)si->memmap;
 	for (unsigned i = 0; i < si->memmap_entries && i < ARRAY_SIZE(rt_machine.ranges); i++) {
-		rt_machine.ranges[i] = (struct rt_range){ e[i].addr, e[i].size, e[i].type };
+		rt_machine.ranges[i] = (struct rt_range){e[i].addr, e[i].size, e[i].type};
 		rt_machine.nranges++;
 		if (e[i].type == 1)
 			rt_machine.ram_bytes += e[i].size;

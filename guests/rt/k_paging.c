@@ -4,7 +4,7 @@
  */
 #include "kernel.h"
 
-#define NX (1ull << 63)
+#define NX          (1ull << 63)
 #define HIGH_TABLES 8 /* GiB above 4 GiB that we map; enough for a teaching guest */
 
 static uint64_t high_pds[HIGH_TABLES][512] __attribute__((aligned(4096)));

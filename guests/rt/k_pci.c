@@ -1,4 +1,5 @@
-/* k_pci.c - PCI configuration space through ports 0xcf8 and 0xcfc (PCI 3.0 section 3.2.2.3.2). Ring 0. */
+/* k_pci.c - PCI configuration space through ports 0xcf8 and 0xcfc (PCI 3.0 section 3.2.2.3.2). Ring
+ * 0. */
 #include "kernel.h"
 
 uint32_t k_pci_read(unsigned dev, unsigned fn, unsigned offset)

@@ -25,7 +25,7 @@ static void sleep_us(uint64_t us)
 
 static void share_stack(unsigned index)
 {
-	struct rt_range r = { (uint64_t)user_stacks[index], sizeof(user_stacks[index]), 0 };
+	struct rt_range r = {(uint64_t)user_stacks[index], sizeof(user_stacks[index]), 0};
 
 	for (uint64_t a = r.start & ~0xfffull; a < r.start + r.size; a += PAGE_SIZE) {
 		pt0[a / PAGE_SIZE] |= PTE_U;
@@ -69,5 +69,6 @@ void k_ap_main(void)
 	rt_cpus[index].apic_id = k_apic_id();
 	k_time_init(index);
 	rt_cpus[index].online = 1;
-	k_enter_user(start_fn, start_arg, (uint64_t)(user_stacks[index] + sizeof(user_stacks[0]) - 8));
+	k_enter_user(
+		start_fn, start_arg, (uint64_t)(user_stacks[index] + sizeof(user_stacks[0]) - 8));
 }

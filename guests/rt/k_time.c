@@ -1,12 +1,13 @@
 /*
  * k_time.c - what time it is: kvmclock where the hypervisor has it, else the TSC measured against
  * the PIT; and the CMOS clock. The page of kvmclock is read in ring 3.
- * Linux Documentation/virt/kvm/x86/{cpuid,msr}.rst (6.1): MSR_KVM_SYSTEM_TIME_NEW, pvclock_vcpu_time_info.
+ * Linux Documentation/virt/kvm/x86/{cpuid,msr}.rst (6.1): MSR_KVM_SYSTEM_TIME_NEW,
+ * pvclock_vcpu_time_info.
  */
 #include "kernel.h"
 
 #define KVM_FEATURE_CLOCKSOURCE2 (1 << 3)
-#define MSR_KVM_SYSTEM_TIME_NEW	 0x4b564d01
+#define MSR_KVM_SYSTEM_TIME_NEW  0x4b564d01
 
 static unsigned pit_count(void)
 {
@@ -57,9 +58,10 @@ void k_time_init(unsigned cpu)
 	}
 	if (cpu == 0) {
 		if (c->is_kvmclock)
-			c->hz = c->tsc_shift < 0
-				? (1000000000ull << 32) / c->tsc_to_system_mul << -c->tsc_shift
-				: (1000000000ull << 32) / c->tsc_to_system_mul >> c->tsc_shift;
+			c->hz = c->tsc_shift < 0 ? (1000000000ull << 32) / c->tsc_to_system_mul
+							   << -c->tsc_shift
+						 : (1000000000ull << 32) / c->tsc_to_system_mul >>
+							   c->tsc_shift;
 		else
 			c->hz = cpuid_hz();
 		if (c->hz < 1000000)
@@ -88,7 +90,7 @@ static unsigned plain(uint8_t v, bool bcd)
 /* MC146818: two reads that agree, so that no update came between. */
 uint64_t k_rtc_read(void *out)
 {
-	static const uint8_t regs[6] = { 9, 8, 7, 4, 2, 0 };
+	static const uint8_t regs[6] = {9, 8, 7, 4, 2, 0};
 	struct rt_date *d = out;
 	uint8_t a[6], b[6], mode = cmos(0x0b);
 	bool bcd = !(mode & 4);

@@ -7,22 +7,33 @@
 #include "kernel.h"
 
 #define RX_BUFFERS 16
-#define RX_SIZE	   128
+#define RX_SIZE    128
 #define QUEUE_MAX  16
 
 enum { CAP_COMMON = 1, CAP_NOTIFY = 2, CAP_ISR = 3, CAP_DEVICE = 4 };
 enum { /* struct virtio_pci_common_cfg, §4.1.4.3 */
-	C_DEVICE_FEATURE_SELECT = 0, C_DEVICE_FEATURE = 4, C_DRIVER_FEATURE_SELECT = 8,
-	C_DRIVER_FEATURE = 12, C_MSIX_CONFIG = 16, C_NUM_QUEUES = 18, C_STATUS = 20,
-	C_GENERATION = 21, C_QUEUE_SELECT = 22, C_QUEUE_SIZE = 24, C_QUEUE_MSIX = 26,
-	C_QUEUE_ENABLE = 28, C_QUEUE_NOTIFY_OFF = 30, C_QUEUE_DESC = 32, C_QUEUE_DRIVER = 40,
+	C_DEVICE_FEATURE_SELECT = 0,
+	C_DEVICE_FEATURE = 4,
+	C_DRIVER_FEATURE_SELECT = 8,
+	C_DRIVER_FEATURE = 12,
+	C_MSIX_CONFIG = 16,
+	C_NUM_QUEUES = 18,
+	C_STATUS = 20,
+	C_GENERATION = 21,
+	C_QUEUE_SELECT = 22,
+	C_QUEUE_SIZE = 24,
+	C_QUEUE_MSIX = 26,
+	C_QUEUE_ENABLE = 28,
+	C_QUEUE_NOTIFY_OFF = 30,
+	C_QUEUE_DESC = 32,
+	C_QUEUE_DRIVER = 40,
 	C_QUEUE_DEVICE = 48,
 };
 enum { S_ACKNOWLEDGE = 1, S_DRIVER = 2, S_DRIVER_OK = 4, S_FEATURES_OK = 8 };
-#define F_SIZE	      (1u << 0)
-#define F_VERSION_1   (1u << 0) /* of the upper 32 bits */
-#define DESC_WRITE    2
-#define NO_INTERRUPT  1
+#define F_SIZE       (1u << 0)
+#define F_VERSION_1  (1u << 0) /* of the upper 32 bits */
+#define DESC_WRITE   2
+#define NO_INTERRUPT 1
 
 struct desc {
 	uint64_t addr;
@@ -31,10 +42,14 @@ struct desc {
 };
 struct queue {
 	struct desc desc[QUEUE_MAX];
-	struct { uint16_t flags, idx, ring[QUEUE_MAX], event; } avail;
+	struct {
+		uint16_t flags, idx, ring[QUEUE_MAX], event;
+	} avail;
 	struct {
 		volatile uint16_t flags, idx;
-		struct { uint32_t id, len; } ring[QUEUE_MAX];
+		struct {
+			uint32_t id, len;
+		} ring[QUEUE_MAX];
 		uint16_t event;
 	} used __attribute__((aligned(4)));
 	uint16_t seen, size; /* used entries taken; not the device's */
@@ -72,8 +87,12 @@ static bool find_caps(unsigned dev)
 			continue; /* not placed, or where we have no mapping */
 		base += k_pci_read(dev, 0, at + 8);
 		switch (head >> 24) {
-		case CAP_COMMON: common = base; break;
-		case CAP_DEVICE: device = base; break;
+		case CAP_COMMON:
+			common = base;
+			break;
+		case CAP_DEVICE:
+			device = base;
+			break;
 		case CAP_NOTIFY:
 			notify = base;
 			notify_multiplier = k_pci_read(dev, 0, at + 16);
@@ -83,8 +102,8 @@ static bool find_caps(unsigned dev)
 	return common && notify && device;
 }
 
-/* MSI-X: an entry for receiving, one for sending, one for the configuration; a device with fewer has
- * them share the last. The messages go to vCPU 0's local APIC. */
+/* MSI-X: an entry for receiving, one for sending, one for the configuration; a device with fewer
+ * has them share the last. The messages go to vCPU 0's local APIC. */
 static bool msix_init(unsigned dev)
 {
 	unsigned at = k_pci_read(dev, 0, 0x34) & 0xfc;
@@ -114,7 +133,7 @@ static bool msix_init(unsigned dev)
 static bool queue_init(unsigned i)
 {
 	struct queue *q = &queues[i];
-	uint64_t addr[3] = { (uint64_t)q->desc, (uint64_t)&q->avail, (uint64_t)&q->used };
+	uint64_t addr[3] = {(uint64_t)q->desc, (uint64_t)&q->avail, (uint64_t)&q->used};
 
 	k_write16(common + C_QUEUE_SELECT, (uint16_t)i);
 	q->size = k_read16(common + C_QUEUE_SIZE);
@@ -159,7 +178,8 @@ static bool start(unsigned dev)
 {
 	uint32_t features;
 
-	k_pci_write(dev, 0, 4, (k_pci_read(dev, 0, 4) & 0xffff) | 0x406); /* memory, master, no INTx */
+	k_pci_write(
+		dev, 0, 4, (k_pci_read(dev, 0, 4) & 0xffff) | 0x406); /* memory, master, no INTx */
 	k_write8(common + C_STATUS, 0);
 	for (unsigned n = 0; k_read8(common + C_STATUS) && n < 1000; n++)
 		;
@@ -177,7 +197,7 @@ static bool start(unsigned dev)
 	if (!queue_init(0) || !queue_init(1))
 		return false;
 	for (uint16_t i = 0; i < RX_BUFFERS && i < queues[0].size; i++) {
-		queues[0].desc[i] = (struct desc){ (uint64_t)rx_data[i], RX_SIZE, DESC_WRITE, 0 };
+		queues[0].desc[i] = (struct desc){(uint64_t)rx_data[i], RX_SIZE, DESC_WRITE, 0};
 		offer(&queues[0], i);
 	}
 	queues[1].avail.flags = NO_INTERRUPT; /* until somebody waits */
@@ -243,7 +263,7 @@ void k_virtio_submit(const char *text, size_t len)
 {
 	struct queue *q = &queues[1];
 
-	q->desc[0] = (struct desc){ (uint64_t)text, (uint32_t)len, 0, 0 };
+	q->desc[0] = (struct desc){(uint64_t)text, (uint32_t)len, 0, 0};
 	offer(q, 0);
 	k_write16(q->notify, 1);
 }
@@ -251,7 +271,8 @@ void k_virtio_submit(const char *text, size_t len)
 void k_virtio_tx_interrupts(bool on)
 {
 	*(volatile uint16_t *)&queues[1].avail.flags = on ? 0 : NO_INTERRUPT;
-	__asm__ volatile("lock; addl $0, (%%rsp)" ::: "memory"); /* before the caller looks at used.idx */
+	__asm__ volatile("lock; addl $0, (%%rsp)" ::
+				 : "memory"); /* before the caller looks at used.idx */
 }
 
 void k_virtio_interrupt(unsigned vector)

@@ -14,9 +14,18 @@ struct k_frame {
 	uint64_t rip, cs, rflags, rsp, ss;
 };
 
-static inline void k_outb(uint16_t port, uint8_t v) { __asm__ volatile("outb %0, %1" ::"a"(v), "Nd"(port)); }
-static inline void k_outw(uint16_t port, uint16_t v) { __asm__ volatile("outw %0, %1" ::"a"(v), "Nd"(port)); }
-static inline void k_outl(uint16_t port, uint32_t v) { __asm__ volatile("outl %0, %1" ::"a"(v), "Nd"(port)); }
+static inline void k_outb(uint16_t port, uint8_t v)
+{
+	__asm__ volatile("outb %0, %1" ::"a"(v), "Nd"(port));
+}
+static inline void k_outw(uint16_t port, uint16_t v)
+{
+	__asm__ volatile("outw %0, %1" ::"a"(v), "Nd"(port));
+}
+static inline void k_outl(uint16_t port, uint32_t v)
+{
+	__asm__ volatile("outl %0, %1" ::"a"(v), "Nd"(port));
+}
 static inline uint8_t k_inb(uint16_t port)
 {
 	uint8_t v;
@@ -61,10 +70,22 @@ static inline uint64_t k_read64(uint64_t a)
 	__asm__ volatile("movq (%1), %0" : "=r"(v) : "r"(a) : "memory");
 	return v;
 }
-static inline void k_write8(uint64_t a, uint8_t v) { __asm__ volatile("movb %0, (%1)" ::"r"(v), "r"(a) : "memory"); }
-static inline void k_write16(uint64_t a, uint16_t v) { __asm__ volatile("movw %0, (%1)" ::"r"(v), "r"(a) : "memory"); }
-static inline void k_write32(uint64_t a, uint32_t v) { __asm__ volatile("movl %0, (%1)" ::"r"(v), "r"(a) : "memory"); }
-static inline void k_write64(uint64_t a, uint64_t v) { __asm__ volatile("movq %0, (%1)" ::"r"(v), "r"(a) : "memory"); }
+static inline void k_write8(uint64_t a, uint8_t v)
+{
+	__asm__ volatile("movb %0, (%1)" ::"r"(v), "r"(a) : "memory");
+}
+static inline void k_write16(uint64_t a, uint16_t v)
+{
+	__asm__ volatile("movw %0, (%1)" ::"r"(v), "r"(a) : "memory");
+}
+static inline void k_write32(uint64_t a, uint32_t v)
+{
+	__asm__ volatile("movl %0, (%1)" ::"r"(v), "r"(a) : "memory");
+}
+static inline void k_write64(uint64_t a, uint64_t v)
+{
+	__asm__ volatile("movq %0, (%1)" ::"r"(v), "r"(a) : "memory");
+}
 
 static inline void k_wrmsr(uint32_t msr, uint64_t v)
 {
@@ -78,7 +99,9 @@ static inline uint64_t k_rdmsr(uint32_t msr)
 }
 static inline void k_cpuid(uint32_t leaf, uint32_t sub, uint32_t r[4])
 {
-	__asm__ volatile("cpuid" : "=a"(r[0]), "=b"(r[1]), "=c"(r[2]), "=d"(r[3]) : "a"(leaf), "c"(sub));
+	__asm__ volatile("cpuid"
+			 : "=a"(r[0]), "=b"(r[1]), "=c"(r[2]), "=d"(r[3])
+			 : "a"(leaf), "c"(sub));
 }
 
 /* k_trap.c */
@@ -153,13 +176,16 @@ uint64_t k_console_refill(void *unused);
 #define RT_INPUT 4096
 struct rt_console {
 	volatile uint32_t head, tail; /* input ring: the handler moves head, rt_getc() moves tail */
-	volatile uint32_t full;	      /* the handler had to leave input with the device */
+	volatile uint32_t full;       /* the handler had to leave input with the device */
 	volatile uint16_t cols, rows;
 	volatile bool size_known;
 	uint8_t input[RT_INPUT];
 };
 extern struct rt_console rt_console;
-static inline uint32_t rt_input_room(void) { return RT_INPUT - (rt_console.head - rt_console.tail); }
+static inline uint32_t rt_input_room(void)
+{
+	return RT_INPUT - (rt_console.head - rt_console.tail);
+}
 void k_input(const uint8_t *data, size_t len); /* the caller looked at the room before */
 
 #define RT_USER_STACK 32768

@@ -1,4 +1,5 @@
-/* keys.c - input bytes to keys: plain characters, and the sequences of cursor keys (xterm's). Ring 3. */
+/* keys.c - input bytes to keys: plain characters, and the sequences of cursor keys (xterm's).
+ * Ring 3. */
 #include "rt.h"
 
 #define ESC_WAIT_US 30000
@@ -21,11 +22,18 @@ static int next_byte(uint64_t timeout_us)
 static int tilde_key(int number)
 {
 	switch (number) {
-	case 1: case 7: return KEY_HOME;
-	case 3: return KEY_DELETE;
-	case 4: case 8: return KEY_END;
-	case 5: return KEY_PGUP;
-	case 6: return KEY_PGDN;
+	case 1:
+	case 7:
+		return KEY_HOME;
+	case 3:
+		return KEY_DELETE;
+	case 4:
+	case 8:
+		return KEY_END;
+	case 5:
+		return KEY_PGUP;
+	case 6:
+		return KEY_PGDN;
 	}
 	return KEY_NONE;
 }
@@ -33,12 +41,18 @@ static int tilde_key(int number)
 static int letter_key(int c)
 {
 	switch (c) {
-	case 'A': return KEY_UP;
-	case 'B': return KEY_DOWN;
-	case 'C': return KEY_RIGHT;
-	case 'D': return KEY_LEFT;
-	case 'H': return KEY_HOME;
-	case 'F': return KEY_END;
+	case 'A':
+		return KEY_UP;
+	case 'B':
+		return KEY_DOWN;
+	case 'C':
+		return KEY_RIGHT;
+	case 'D':
+		return KEY_LEFT;
+	case 'H':
+		return KEY_HOME;
+	case 'F':
+		return KEY_END;
 	}
 	return KEY_NONE;
 }

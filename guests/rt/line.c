@@ -9,7 +9,7 @@ struct edit {
 	unsigned prompt_cols;
 	char *text;
 	unsigned len, at, shown_from;
-	unsigned back; /* how far back in history */
+	unsigned back;        /* how far back in history */
 	char kept[LINE_SIZE]; /* what was typed before going back */
 };
 
@@ -110,21 +110,60 @@ static void complete(struct edit *e, line_words *words)
 static bool edit_key(struct edit *e, int key, line_words *words)
 {
 	switch (key) {
-	case KEY_ENTER: return true;
-	case KEY_LEFT: case 2: e->at -= e->at ? 1 : 0; break;
-	case KEY_RIGHT: case 6: e->at += e->at < e->len ? 1 : 0; break;
-	case KEY_HOME: case 1: e->at = 0; break;
-	case KEY_END: case 5: e->at = e->len; break;
-	case KEY_UP: case 16: go_back(e, 1); break;
-	case KEY_DOWN: case 14: go_back(e, -1); break;
-	case KEY_BACKSPACE: if (e->at) erase(e, e->at - 1, e->at); break;
-	case KEY_DELETE: case 4: if (e->at < e->len) erase(e, e->at, e->at + 1); break;
-	case 21: erase(e, 0, e->at); break;
-	case 11: erase(e, e->at, e->len); break;
-	case 23: erase(e, word_start(e), e->at); break;
-	case 3: set(e, ""); break;
-	case 12: rt_printf("\x1b[H\x1b[2J"); break;
-	case '\t': if (words && e->at == e->len) complete(e, words); break;
+	case KEY_ENTER:
+		return true;
+	case KEY_LEFT:
+	case 2:
+		e->at -= e->at ? 1 : 0;
+		break;
+	case KEY_RIGHT:
+	case 6:
+		e->at += e->at < e->len ? 1 : 0;
+		break;
+	case KEY_HOME:
+	case 1:
+		e->at = 0;
+		break;
+	case KEY_END:
+	case 5:
+		e->at = e->len;
+		break;
+	case KEY_UP:
+	case 16:
+		go_back(e, 1);
+		break;
+	case KEY_DOWN:
+	case 14:
+		go_back(e, -1);
+		break;
+	case KEY_BACKSPACE:
+		if (e->at)
+			erase(e, e->at - 1, e->at);
+		break;
+	case KEY_DELETE:
+	case 4:
+		if (e->at < e->len)
+			erase(e, e->at, e->at + 1);
+		break;
+	case 21:
+		erase(e, 0, e->at);
+		break;
+	case 11:
+		erase(e, e->at, e->len);
+		break;
+	case 23:
+		erase(e, word_start(e), e->at);
+		break;
+	case 3:
+		set(e, "");
+		break;
+	case 12:
+		rt_printf("\x1b[H\x1b[2J");
+		break;
+	case '\t':
+		if (words && e->at == e->len)
+			complete(e, words);
+		break;
 	default:
 		if (key >= 0x20 && key < 0x7f)
 			insert(e, key);
@@ -152,7 +191,7 @@ void line_read(const char *prompt, unsigned prompt_cols, char *text, line_words 
 {
 	static struct edit e;
 
-	e = (struct edit){ .prompt = prompt, .prompt_cols = prompt_cols, .text = text };
+	e = (struct edit){.prompt = prompt, .prompt_cols = prompt_cols, .text = text};
 	text[0] = 0;
 	draw(&e);
 	for (;;) {

@@ -58,7 +58,7 @@ bool rt_kernel_is_slow(void)
 
 int rt_try_ring0(rt_fn *fn, void *arg, struct rt_try *try)
 {
-	struct rt_call call = { fn, arg, try };
+	struct rt_call call = {fn, arg, try};
 
 	return (int)rt_ring0(rt_call_try, &call);
 }
@@ -77,7 +77,7 @@ void rt_machine_scan_pci(void)
 
 void rt_map_user(uint64_t start, uint64_t size)
 {
-	struct rt_range r = { start, size, 0 };
+	struct rt_range r = {start, size, 0};
 
 	rt_ring0(k_map_user, &r);
 }
@@ -97,7 +97,7 @@ void rt_ipi(unsigned index, unsigned vector)
 
 int rt_cpu_start(unsigned index, void (*fn)(void *), void *arg)
 {
-	struct k_start s = { index, fn, arg };
+	struct k_start s = {index, fn, arg};
 
 	return (int)rt_ring0(k_cpu_start, &s);
 }

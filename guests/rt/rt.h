@@ -20,9 +20,9 @@
 /* ---- what a fault looked like, and surviving it ---- */
 
 struct rt_try {
-	uint64_t rsp;	/* at the door, TRY_RSP */
+	uint64_t rsp;   /* at the door, TRY_RSP */
 	uint64_t value; /* what the function returned, TRY_VALUE */
-	uint64_t cs;	/* of the ring it guards, TRY_CS */
+	uint64_t cs;    /* of the ring it guards, TRY_CS */
 	uint64_t vector, error, rip, cr2, rflags, fault_rsp;
 };
 
@@ -40,12 +40,12 @@ const char *rt_vector_name(uint64_t vector); /* "#PF page fault" */
 
 enum {
 	EV_TIMEOUT = 1 << 0,
-	EV_INPUT   = 1 << 1,
-	EV_RESIZE  = 1 << 2,
-	EV_TX	   = 1 << 3, /* the console took a buffer */
-	EV_PIT	   = 1 << 4,
-	EV_RTC	   = 1 << 5,
-	EV_IPI	   = 1 << 6,
+	EV_INPUT = 1 << 1,
+	EV_RESIZE = 1 << 2,
+	EV_TX = 1 << 3, /* the console took a buffer */
+	EV_PIT = 1 << 4,
+	EV_RTC = 1 << 5,
+	EV_IPI = 1 << 6,
 };
 
 /* At %gs of each CPU in both rings. The interrupt handlers write, programs read. */
@@ -72,12 +72,14 @@ static inline struct rt_cpu *rt_cpu(void)
 	return cpu;
 }
 
-/** rt_cpu_start() - make vCPU @index (1..MAX_CPUS-1) run @fn in ring 3. 0, or -1 when none answers. */
+/** rt_cpu_start() - make vCPU @index (1..MAX_CPUS-1) run @fn in ring 3. 0, or -1 when none answers.
+ */
 int rt_cpu_start(unsigned index, void (*fn)(void *), void *arg);
 /** rt_ipi() - send @vector (VEC_IPI, VEC_WAKE) to a CPU. */
 void rt_ipi(unsigned index, unsigned vector);
 
-/** rt_wait() - HLT until something happens or @timeout_us is over (RT_FOREVER: none). Returns EV_*. */
+/** rt_wait() - HLT until something happens or @timeout_us is over (RT_FOREVER: none). Returns EV_*.
+ */
 #define RT_FOREVER UINT64_MAX
 uint32_t rt_wait(uint64_t timeout_us);
 void rt_unwait(uint32_t events); /* put events back for the next rt_wait() */
@@ -163,15 +165,26 @@ int rt_getc(void); /* the next input byte or -1 */
 /* keys.c: bytes to keys */
 enum {
 	KEY_NONE = -1,
-	KEY_UP = 0x100, KEY_DOWN, KEY_RIGHT, KEY_LEFT, KEY_HOME, KEY_END, KEY_DELETE, KEY_PGUP, KEY_PGDN,
-	KEY_ESC = 0x1b, KEY_ENTER = '\r', KEY_BACKSPACE = 0x7f,
+	KEY_UP = 0x100,
+	KEY_DOWN,
+	KEY_RIGHT,
+	KEY_LEFT,
+	KEY_HOME,
+	KEY_END,
+	KEY_DELETE,
+	KEY_PGUP,
+	KEY_PGDN,
+	KEY_ESC = 0x1b,
+	KEY_ENTER = '\r',
+	KEY_BACKSPACE = 0x7f,
 };
 int rt_key(void); /* KEY_NONE when there is none; a lone ESC is told by time */
 
 /* ---- text ---- */
 
 int rt_vsnprintf(char *out, size_t size, const char *format, va_list ap);
-int rt_snprintf(char *out, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
+int rt_snprintf(char *out, size_t size, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 void rt_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 size_t strlen(const char *s);
 int strcmp(const char *a, const char *b);

@@ -53,7 +53,7 @@ static void emit(const char *text)
 
 static void emit_codepoint(uint32_t c)
 {
-	char b[5] = { 0 };
+	char b[5] = {0};
 
 	if (c < 0x80) {
 		b[0] = (char)c;
@@ -143,7 +143,7 @@ void scr_bar(int row, int col, int width, enum scr_style style, uint64_t value, 
 		return;
 	if (!eighths && value)
 		eighths = 1;
-	for (int i = 0; i < width; i++, eighths = eighths > 8 ? eighths - 8 : 0) {
+	for (int i = 0; i<width; i++, eighths = eighths> 8 ? eighths - 8 : 0) {
 		if (eighths >= 8)
 			scr_cell(row, col + i, style, 0x2588);
 		else if (eighths)
@@ -226,11 +226,14 @@ void scr_big(int row, int col, unsigned scale, enum scr_style style, const char 
 		for (unsigned y = 0; y < height; y += 2)
 			for (unsigned x = 0; x < width; x++) {
 				bool up = font_bit(*text, x / scale, y / scale);
-				bool low = y + 1 < height && font_bit(*text, x / scale, (y + 1) / scale);
+				bool low = y + 1 < height &&
+					   font_bit(*text, x / scale, (y + 1) / scale);
 
 				if (up || low)
 					scr_cell(row + (int)(y / 2), col + (int)x, style,
-						up && low ? 0x2588 : up ? 0x2580 : 0x2584);
+						up && low ? 0x2588
+						: up      ? 0x2580
+							  : 0x2584);
 			}
 }
 

@@ -11,8 +11,21 @@
 #define SCR_ROWS 100
 
 enum scr_style {
-	ST_PLAIN, ST_DIM, ST_TITLE, ST_KEY, ST_GOOD, ST_WARN, ST_BAD, ST_ACCENT, ST_VALUE, ST_BAR,
-	ST_BAR2, ST_TRACK, ST_HOT, ST_COOL, ST_STYLES
+	ST_PLAIN,
+	ST_DIM,
+	ST_TITLE,
+	ST_KEY,
+	ST_GOOD,
+	ST_WARN,
+	ST_BAD,
+	ST_ACCENT,
+	ST_VALUE,
+	ST_BAR,
+	ST_BAR2,
+	ST_TRACK,
+	ST_HOT,
+	ST_COOL,
+	ST_STYLES
 };
 
 /** scr_begin() - start a frame: the size of the console now, all cells blank. */

@@ -24,7 +24,8 @@ int strncmp(const char *a, const char *b, size_t n)
 	return n ? (unsigned char)*a - (unsigned char)*b : 0;
 }
 
-/* String instructions, so that the compiler cannot make a call to memcpy() out of memcpy()'s loop. */
+/* String instructions, so that the compiler cannot make a call to memcpy() out of memcpy()'s loop.
+ */
 void *memcpy(void *dst, const void *src, size_t n)
 {
 	void *d = dst;
@@ -72,7 +73,9 @@ bool rt_parse(const char *text, uint64_t *out)
 		base = 16, text += 2;
 	for (;; text++, digits++) {
 		unsigned d = *text >= '0' && *text <= '9' ? (unsigned)(*text - '0')
-			: (*text | 32) >= 'a' && (*text | 32) <= 'f' ? (unsigned)((*text | 32) - 'a' + 10) : 99;
+			     : (*text | 32) >= 'a' && (*text | 32) <= 'f'
+				     ? (unsigned)((*text | 32) - 'a' + 10)
+				     : 99;
 
 		if (d >= base)
 			break;
@@ -206,12 +209,15 @@ static const char *parse_spec(const char *f, struct spec *p, va_list *ap)
 static void convert(struct sink *s, const struct spec *p, char c, va_list *ap)
 {
 	int64_t v;
-	char text[2] = { 0 };
+	char text[2] = {0};
 
 	switch (c) {
 	case 'd':
 		v = p->size ? va_arg(*ap, long) : va_arg(*ap, int);
-		put_number(s, p, v < 0 ? -(uint64_t)v : (uint64_t)v, 10, v < 0 ? '-' : p->plus ? '+' : 0);
+		put_number(s, p, v < 0 ? -(uint64_t)v : (uint64_t)v, 10,
+			v < 0     ? '-'
+			: p->plus ? '+'
+				  : 0);
 		break;
 	case 'u':
 	case 'x':
@@ -219,7 +225,7 @@ static void convert(struct sink *s, const struct spec *p, char c, va_list *ap)
 			c == 'u' ? 10 : 16, 0);
 		break;
 	case 'p':
-		put_number(s, &(struct spec){ .alt = true }, (uint64_t)va_arg(*ap, void *), 16, 0);
+		put_number(s, &(struct spec){.alt = true}, (uint64_t)va_arg(*ap, void *), 16, 0);
 		break;
 	case 's':
 		put_text(s, p, va_arg(*ap, const char *));
@@ -235,12 +241,12 @@ static void convert(struct sink *s, const struct spec *p, char c, va_list *ap)
 
 int rt_vsnprintf(char *out, size_t size, const char *format, va_list args)
 {
-	struct sink s = { out, size, 0 };
+	struct sink s = {out, size, 0};
 	va_list ap;
 
 	va_copy(ap, args);
 	for (const char *f = format; *f; f++) {
-		struct spec p = { .precision = -1 };
+		struct spec p = {.precision = -1};
 
 		if (*f != '%') {
 			put(&s, *f);

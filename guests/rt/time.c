@@ -17,7 +17,8 @@ static uint64_t kvmclock_us(const volatile struct rt_clock *c, uint64_t tsc)
 	do { /* an odd version: the host is writing */
 		version = c->version & ~1u;
 		__asm__ volatile("" ::: "memory");
-		ns = c->system_time + scale(tsc - c->tsc_timestamp, c->tsc_to_system_mul, c->tsc_shift);
+		ns = c->system_time +
+		     scale(tsc - c->tsc_timestamp, c->tsc_to_system_mul, c->tsc_shift);
 		__asm__ volatile("" ::: "memory");
 	} while (version != c->version);
 	return ns / 1000;

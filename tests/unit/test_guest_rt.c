@@ -1,6 +1,6 @@
 /*
- * test_guest_rt.c - the guests' runtime where it needs no machine: printf, numbers, and the screen, whose
- * output is played into a small terminal and must show what was drawn.
+ * test_guest_rt.c - the guests' runtime where it needs no machine: printf, numbers, and the screen,
+ * whose output is played into a small terminal and must show what was drawn.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -33,14 +33,14 @@
 static void formats_like_printf(void **state)
 {
 	char ours[128], theirs[128];
-	const unsigned long values[] = { 0, 1, 9, 10, 255, 4096, 123456789, UINT64_MAX };
+	const unsigned long values[] = {0, 1, 9, 10, 255, 4096, 123456789, UINT64_MAX};
 
-#define SAME(...)                                                                        \
-	do {                                                                             \
-		int a = rt_snprintf(ours, sizeof(ours), __VA_ARGS__);                    \
-		int b = snprintf(theirs, sizeof(theirs), __VA_ARGS__);                   \
-		assert_string_equal(ours, theirs);                                       \
-		assert_int_equal(a, b);                                                  \
+#define SAME(...)                                                                                  \
+	do {                                                                                       \
+		int a = rt_snprintf(ours, sizeof(ours), __VA_ARGS__);                              \
+		int b = snprintf(theirs, sizeof(theirs), __VA_ARGS__);                             \
+		assert_string_equal(ours, theirs);                                                 \
+		assert_int_equal(a, b);                                                            \
 	} while (0)
 	for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
 		SAME("%lu|%8lu|%-8lu|%08lu", values[i], values[i], values[i], values[i]);
@@ -60,12 +60,27 @@ static void formats_like_printf(void **state)
 
 static void reads_numbers(void **state)
 {
-	static const struct { const char *text; bool ok; uint64_t value; } cases[] = {
-		{ "0", true, 0 }, { "4096", true, 4096 }, { "0x10", true, 16 }, { "0XfF", true, 255 },
-		{ "4k", true, 4096 }, { "2M", true, 2 << 20 }, { "1g", true, 1 << 30 },
-		{ "0xffffffffffffffff", true, UINT64_MAX }, { "18446744073709551616", false, 0 },
-		{ "", false, 0 }, { "0x", false, 0 }, { "k", false, 0 }, { "12q", false, 0 },
-		{ "4kk", false, 0 }, { "-1", false, 0 }, { "99999999999999999g", false, 0 },
+	static const struct {
+		const char *text;
+		bool ok;
+		uint64_t value;
+	} cases[] = {
+		{"0", true, 0},
+		{"4096", true, 4096},
+		{"0x10", true, 16},
+		{"0XfF", true, 255},
+		{"4k", true, 4096},
+		{"2M", true, 2 << 20},
+		{"1g", true, 1 << 30},
+		{"0xffffffffffffffff", true, UINT64_MAX},
+		{"18446744073709551616", false, 0},
+		{"", false, 0},
+		{"0x", false, 0},
+		{"k", false, 0},
+		{"12q", false, 0},
+		{"4kk", false, 0},
+		{"-1", false, 0},
+		{"99999999999999999g", false, 0},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -96,7 +111,11 @@ static void moves_memory(void **state)
 #define T_COLS 60
 #define T_ROWS 12
 static unsigned t_cols = T_COLS, t_rows = T_ROWS;
-static struct { unsigned x, y; uint32_t cells[SCR_ROWS][SCR_COLS]; size_t bytes; } term;
+static struct {
+	unsigned x, y;
+	uint32_t cells[SCR_ROWS][SCR_COLS];
+	size_t bytes;
+} term;
 
 void rt_console_size(unsigned *c, unsigned *r)
 {
@@ -106,7 +125,7 @@ void rt_console_size(unsigned *c, unsigned *r)
 
 static const char *escape(const char *p)
 {
-	unsigned n[4] = { 0 }, i = 0;
+	unsigned n[4] = {0}, i = 0;
 
 	assert_int_equal(*p, '[');
 	for (p++; !(*p >= '@' && *p <= '~'); p++) {
@@ -169,9 +188,11 @@ static void shows_what_was_drawn(void **state)
 		assert_true(c == t_cols && r == t_rows);
 		scr_title("test", "a title that may be too long for the screen it is on");
 		for (unsigned i = 0; i < 8; i++)
-			scr_printf(rand() % 50 - 5, rand() % 110 - 5, (enum scr_style)(rand() % ST_STYLES),
-				"cell %d \u2588\u00e9", rand() % 1000);
-		scr_bar(rand() % 12, rand() % 60, rand() % 40 - 2, ST_BAR, (uint64_t)rand(), 1 + (uint64_t)rand());
+			scr_printf(rand() % 50 - 5, rand() % 110 - 5,
+				(enum scr_style)(rand() % ST_STYLES), "cell %d \u2588\u00e9",
+				rand() % 1000);
+		scr_bar(rand() % 12, rand() % 60, rand() % 40 - 2, ST_BAR, (uint64_t)rand(),
+			1 + (uint64_t)rand());
 		scr_big(rand() % 12, rand() % 60, 1 + (unsigned)rand() % 2, ST_BAD, "12:34 AZ");
 		scr_keys("p pause  + faster  long entry  q quit");
 		scr_show();
@@ -208,8 +229,10 @@ static void sends_only_changes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(formats_like_printf), cmocka_unit_test(reads_numbers),
-		cmocka_unit_test(moves_memory), cmocka_unit_test(shows_what_was_drawn),
+		cmocka_unit_test(formats_like_printf),
+		cmocka_unit_test(reads_numbers),
+		cmocka_unit_test(moves_memory),
+		cmocka_unit_test(shows_what_was_drawn),
 		cmocka_unit_test(sends_only_changes),
 	};
 
