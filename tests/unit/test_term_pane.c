@@ -414,6 +414,27 @@ static void vm_ends_and_comes_back(void **state)
 	close_fx(f);
 }
 
+/* What the VM's process sends after a snapshot was loaded: the saved history, and nothing that came after it. */
+static void snapshot_loaded(void **state)
+{
+	struct fixture *f = open_fx(REAL, "");
+
+	for (int i = 0; i < 40; i++)
+		say(f, "line\r\n");
+	say(f, "after the snapshot\033[12;");
+	WAIT(f, 2000, shows(f, "after the snapshot"));
+	f->history_len = 0;
+	say(f, "\030\033cas it was\033[6n\r\nshell> ");
+	WAIT(f, 1000, shows(f, "as it was") && !shows(f, "after"));
+	WAIT(f, 1000, !(pane_view(f->pane)->modes & TERM_M_HISTORY));
+	assert_string_equal(row(f, 1), "shell>");
+	assert_int_equal(pane_view(f->pane)->sb_lines, 0);
+	assert_int_equal(f->input_len, 0); /* the question was answered back then */
+	say(f, "\033[6n");
+	WAIT(f, 1000, f->input_len > 0);
+	close_fx(f);
+}
+
 static void not_running(void **state)
 {
 	struct fixture *f = open_fx(REAL, "");
@@ -589,7 +610,7 @@ int main(void)
 		cmocka_unit_test(killers_and_resizes), cmocka_unit_test(killed),
 		cmocka_unit_test(leaves_out_what_killed), cmocka_unit_test(hangs),
 		cmocka_unit_test(gives_up_the_history), cmocka_unit_test(vm_ends_and_comes_back),
-		cmocka_unit_test(not_running), cmocka_unit_test(guest_does_not_read), cmocka_unit_test(pastes),
+		cmocka_unit_test(snapshot_loaded), cmocka_unit_test(not_running), cmocka_unit_test(guest_does_not_read), cmocka_unit_test(pastes),
 		cmocka_unit_test(flood), cmocka_unit_test(looks_back), cmocka_unit_test(holds_still),
 		cmocka_unit_test(resize_storm),
 	};

@@ -122,8 +122,35 @@ void term_history_over(struct term *t)
 	atomic_store(&t->grid->poisoned, t->poison.skipped);
 }
 
+/*
+ * After loading a snapshot the VM's process sends CAN and RIS, then the history as it was saved. All that was shown is
+ * forgotten, and questions in that history have been answered long ago. A guest may print the same: no harm.
+ * Return: bytes done with.
+ */
+static size_t snapshot_loaded(struct term *t, const char *bytes, size_t len)
+{
+	static const char mark[] = "\030\033c";
+	const char *at = memmem(bytes, len, mark, sizeof(mark) - 1);
+
+	if (!at)
+		return 0;
+	term_history_over(t);
+	consume(t, bytes, (size_t)(at - bytes) + 1); /* the CAN too: it ends what was cut off */
+	vt_clear(t->vt);
+	t->scrolled = t->held = false;
+	t->publish_all = true;
+	t->history = true;
+	t->history_left = TERM_HISTORY_MAX;
+	t->vt->answers = false;
+	return (size_t)(at - bytes) + sizeof(mark) - 1;
+}
+
 static void take(struct term *t, const char *bytes, size_t len)
 {
+	size_t done = snapshot_loaded(t, bytes, len);
+
+	bytes += done;
+	len -= done;
 	if (t->history) {
 		size_t n = len < t->history_left ? len : t->history_left;
 
@@ -187,7 +214,7 @@ void term_attach(struct term *t, int fd, uint32_t flags, uint32_t history)
 	atomic_store(&t->grid->input_queued, 0);
 	if (flags & TERM_ATTACH_CLEAR) {
 		vt_clear(t->vt);
-		t->scrolled = false;
+		t->scrolled = t->held = false;
 	} else if (atomic_load(&t->grid->bytes)) {
 		vt_feed(t->vt, "\030", 1); /* CAN: out of a sequence that was cut off */
 		vt_feed(t->vt, again, sizeof(again) - 1);

@@ -72,9 +72,11 @@ void filter_control(struct filter *f, unsigned char c)
 		f->gl = c == 0x0e;
 		charset(f);
 		return;
-	case 0x00:
+	case 0x00: /* fillers; CAN and SUB end nothing here */
+	case 0x18:
+	case 0x1a:
 	case 0x7f:
-		return; /* fillers */
+		return;
 	default: /* ENQ asks for an answerback, the rest means nothing */
 		block(f);
 		return;
