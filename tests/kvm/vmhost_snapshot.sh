@@ -181,16 +181,17 @@ start off --kernel guest:shell --snapshots no; qmp_open off
 check "--snapshots no" eval "job snapshot-save x | grep -q 'snapshots are off for this VM'"
 check "and makes no folder" test ! -e "$XDG_STATE_HOME/vitrine/off"
 qmp quit >/dev/null; qmp_close
-start s --kernel guest:shell --memory 1G; qmp_open s
-for ((i = 0; i < 64; i++)); do poke "$(printf 0x%x $((0x8000000 + i * 65536)))" "$(head -c 65536 /dev/urandom | od -An -v -tx1 | tr -d ' \n')"; done
-qmp snapshot-save '{"job-id": "one", "tag": "one"}' >/dev/null
-check "one job at a time" eval "qmp snapshot-save '{\"job-id\": \"two\", \"tag\": \"two\"}' | jq -r .error.desc | grep -q 'one job at a time'"
+start s --kernel guest:shell --memory 64M; qmp_open s
+broker=$(pgrep -P "$(pid_of s)"); kill -STOP "$broker" # the job waits for its first file
+n=$(ls -A "$snaps" | wc -l)
+qmp snapshot-save '{"job-id": "one", "tag": ""}' >/dev/null
+check "while it is saved, query-status says so" status_is save-vm
+check "stop and cont are refused meanwhile" eval "qmp cont | jq -r .error.desc | grep -q 'snapshot-save one holds the VM'"
+check "one job at a time" eval "qmp snapshot-save '{\"job-id\": \"two\", \"tag\": \"\"}' | jq -r .error.desc | grep -q 'one job at a time'"
 qmp job-cancel '{"id": "one"}' >/dev/null
-result=$(job_wait one)
-case $result in
-*cancelled*) ok "a job can be cancelled"; check "and leaves nothing" test -z "$(id_of one)$(find "$snaps" -name '.*' -mindepth 1)" ;;
-*) skip "it was done before the cancel came" "a job can be cancelled" ;;
-esac
+kill -CONT "$broker"
+check "a job can be cancelled" eval "job_wait one | grep -q cancelled"
+check "and leaves nothing" test "$(ls -A "$snaps" | wc -l)" = "$n"
 check "the VM runs after it" status_is running
 check "JOB_STATUS_CHANGE came" event JOB_STATUS_CHANGE
 qmp quit >/dev/null; qmp_close
