@@ -64,6 +64,7 @@ void ui_layout(struct ui *ui)
 {
 	struct ui_rect area = {0, 0, ui->rows - 1, ui->cols};
 	struct tab *t = tab_current(ui);
+	bool dragged = false;
 	struct node *l;
 
 	ui->layout_stale = false;
@@ -75,8 +76,12 @@ void ui_layout(struct ui *ui)
 		return;
 	}
 	tabs_prepare(ui);
-	for (l = node_next_leaf(t->root, NULL, false); l != NULL; l = node_next_leaf(t->root, l, false))
+	for (l = node_next_leaf(t->root, NULL, false); l != NULL; l = node_next_leaf(t->root, l, false)) {
 		l->shown = false;
+		dragged |= l == ui->drag;
+	}
+	if (!dragged)
+		ui->drag = NULL;
 	if (t->zoom && t->focus != NULL) {
 		t->focus->outer = area;
 		t->focus->shown = true;
@@ -263,7 +268,6 @@ struct panel *ui_open_panel(struct ui *ui, struct ui_vm *vm, const char *name)
 		}
 	}
 	ui_focus(ui, l);
-	ui_relayout(ui);
-	ui_layout(ui);
-	return l->panel;
+	ui_layout(ui); /* may make the tree anew: l is not good after this, the focus is */
+	return ui_focused_panel(ui);
 }
