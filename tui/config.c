@@ -27,6 +27,11 @@ static const struct option {
 	{"prefix", OPT_KEY, offsetof(struct ui_options, prefix), 0, 0, 0, "a key such as C-], C-b, C-a or C-g"},
 	{"ascii", OPT_BOOL, offsetof(struct ui_options, ascii), 0, 0, 0, "true or false"},
 	{"mouse", OPT_BOOL, offsetof(struct ui_options, mouse), 0, 0, 0, "true or false"},
+	{"clipboard", OPT_BOOL, offsetof(struct ui_options, clipboard), 0, 0, 0, "true or false"},
+	{"guest-titles", OPT_TEXT, offsetof(struct ui_options, guest_titles),
+		sizeof(((struct ui_options *)0)->guest_titles), 0, 0, "none, all, or names of VMs"},
+	{"guest-answers", OPT_TEXT, offsetof(struct ui_options, guest_answers),
+		sizeof(((struct ui_options *)0)->guest_answers), 0, 0, "none, all, or names of VMs"},
 	{"borders", OPT_BORDERS, offsetof(struct ui_options, rounded), 0, 0, 0, "rounded or square"},
 	{"frame-rate", OPT_INT, offsetof(struct ui_options, frames_per_s), 0, 1, 60, "1 to 60 frames a second"},
 	{"sample-interval", OPT_INT, offsetof(struct ui_options, sample_ms), 0, 20, 10000, "20 to 10000 milliseconds"},
@@ -98,6 +103,33 @@ void config_option_names(struct ui *ui, const char *prefix, void (*add)(void *, 
 	for (i = 0; i < OPTIONS; i++)
 		if (strncmp(options[i].name, prefix, strlen(prefix)) == 0)
 			add(arg, options[i].name);
+}
+
+/* Is @name among the words of @list? */
+static bool listed(const char *list, const char *name)
+{
+	size_t len = strlen(name), n;
+
+	for (; *list != '\0'; list += n) {
+		list += strspn(list, " ,");
+		n = strcspn(list, " ,");
+		if (n == len && memcmp(list, name, n) == 0)
+			return true;
+	}
+	return false;
+}
+
+bool ui_guest_may(const struct ui *ui, const struct ui_vm *vm, enum ui_guest_right what)
+{
+	const char *list = what == UI_GUEST_TITLE ? ui->opt.guest_titles : ui->opt.guest_answers;
+
+	return strcmp(list, "all") == 0 || (strcmp(list, "none") != 0 && listed(list, ui_vm_name(vm)));
+}
+
+void ui_clipboard(struct ui *ui, const char *text, size_t len)
+{
+	if (ui->opt.clipboard)
+		tty_clipboard(text, len);
 }
 
 static const char *names(char *out, size_t size)

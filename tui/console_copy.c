@@ -278,6 +278,7 @@ void console_got_text(struct console *c, const char *text, size_t len)
 	free(copied);
 	copied = copy;
 	copied_len = len;
+	ui_clipboard(c->p.ui, text, len);
 	for (size_t i = 0; i < len; i++)
 		lines += text[i] == '\n';
 	ui_say(c->p.ui, "copied %zu line%s, %zu bytes; console-paste puts it into a console", lines,

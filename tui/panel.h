@@ -168,6 +168,14 @@ struct vmc_symbols *ui_vm_symbols(struct ui_vm *vm); /* of its kernel; may be NU
 struct panel *ui_open_panel(struct ui *ui, struct ui_vm *vm, const char *name);
 /** ui_hex_address() - where ui_goto_hex() wants the hex view of @vm to be; *@seq changes with each call of it. */
 uint64_t ui_hex_address(const struct ui_vm *vm, unsigned *seq);
+/** ui_guest_may() - has the user allowed this to the guest of @vm? */
+enum ui_guest_right {
+	UI_GUEST_TITLE,	 /* have the title it sets shown on its console (guest-titles; "none" unless set) */
+	UI_GUEST_ANSWER, /* get answers to questions about the terminal (guest-answers; "all" unless set) */
+};
+bool ui_guest_may(const struct ui *ui, const struct ui_vm *vm, enum ui_guest_right what);
+/** ui_clipboard() - text the user copied: to the terminal's clipboard, if the option clipboard is on. */
+void ui_clipboard(struct ui *ui, const char *text, size_t len);
 /** ui_goto_hex() - show guest memory at @gpa in the hex view of @vm. */
 void ui_goto_hex(struct ui *ui, struct ui_vm *vm, uint64_t gpa);
 

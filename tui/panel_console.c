@@ -38,6 +38,7 @@ static int on_connect(void *arg, bool *again)
 		return rc;
 	}
 	*again = pid && pid == c->vm_pid;
+	pane_answers(c->pane, ui_guest_may(c->p.ui, c->p.vm, UI_GUEST_ANSWER));
 	c->vm_pid = pid;
 	return fd;
 }
@@ -262,6 +263,8 @@ static void console_title(struct panel *p, char *out, size_t size)
 	const struct term_view *v = pane_view(c->pane);
 	int n = snprintf(out, size, "%s \u00b7 console %s", ui_vm_name(p->vm), c->stream ? "ttyS0" : "hvc0");
 
+	if (n > 0 && (size_t)n < size && v->title[0] && ui_guest_may(p->ui, p->vm, UI_GUEST_TITLE))
+		n += snprintf(out + n, size - (size_t)n, " \u00b7 \"%s\"", v->title);
 	if (n > 0 && (size_t)n < size && v->blocked)
 		snprintf(out + n, size - (size_t)n, " \u00b7 %" PRIu64 " blocked", v->blocked);
 }

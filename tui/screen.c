@@ -463,6 +463,8 @@ static void options_default(struct ui *ui)
 
 	snprintf(o->theme, sizeof(o->theme), "dark");
 	snprintf(o->layout, sizeof(o->layout), "main");
+	snprintf(o->guest_titles, sizeof(o->guest_titles), "none");
+	snprintf(o->guest_answers, sizeof(o->guest_answers), "all");
 	o->prefix = 0x1d; /* Ctrl-] */
 	o->mouse = o->rounded = true;
 	o->frames_per_s = 60;

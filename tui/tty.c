@@ -236,3 +236,26 @@ void tty_flush(bool sync)
 	if (sync && sync_known)
 		out("\033[?2026l");
 }
+
+void tty_clipboard(const char *text, size_t len)
+{
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	const unsigned char *in = (const unsigned char *)text;
+	char piece[5] = "";
+	size_t i;
+
+	if (len > 64 << 10) /* terminals take no more, and some would take a part */
+		return;
+	out("\033]52;c;");
+	for (i = 0; i < len; i += 3) {
+		unsigned left = len - i < 3 ? (unsigned)(len - i) : 3;
+		unsigned v = (unsigned)in[i] << 16 | (left > 1 ? (unsigned)in[i + 1] << 8 : 0) | (left > 2 ? in[i + 2] : 0);
+
+		piece[0] = digits[v >> 18];
+		piece[1] = digits[v >> 12 & 63];
+		piece[2] = left > 1 ? digits[v >> 6 & 63] : '=';
+		piece[3] = left > 2 ? digits[v & 63] : '=';
+		out(piece);
+	}
+	out("\a");
+}

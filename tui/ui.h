@@ -21,6 +21,8 @@ struct ui_options {
 	char theme[32], layout[256];
 	int prefix;	       /* the key that leaves CONSOLE mode */
 	bool ascii, mouse, rounded;
+	bool clipboard;	       /* what is copied in a console goes to the terminal's clipboard too */
+	char guest_titles[256], guest_answers[256]; /* "none", "all", or the VMs that may */
 	int frames_per_s;      /* at most */
 	int sample_ms;	       /* how often visible panels want samples, at the least */
 	char config_file[512]; /* what was read, "" when there is none */
@@ -64,6 +66,7 @@ void tty_resume(void);
 void tty_resized(void);
 void tty_flush(bool sync); /* the frame goes out */
 void tty_mouse(bool on);
+void tty_clipboard(const char *text, size_t len); /* OSC 52; at most 64 KiB, or nothing */
 void tty_sync_known(bool supported); /* the terminal has answered about mode 2026 */
 
 /* ---- keys (keys.c: names and map; input.c: reading) ---- */

@@ -59,6 +59,13 @@ expect "and it is said" 'a new one starts'
 print ' and-goes-on'
 expect "and new output" 'before-the-kill and-goes-on'
 
+# ---- what a guest may not do unless the user says so ----
+print '\033]0;a title of its own\a\033[?25l'
+alive no-title
+check "a guest's title is not shown" hasnt 'a title of its own'
+palette 'set guest-titles victim'
+expect "unless it may" '"a title of its own"'
+
 # ---- looking back ----
 palette 'layout console'
 palette 'select victim'
@@ -75,8 +82,16 @@ keys v
 expect "v has a cursor to select with" 'v select'
 keys /; wait_for 5 prompted search; T send-keys -t "=t:" -l 'last lines ENTERED'; keys Enter
 expect "search finds what scrolled away" 'The last lines entered'
+T set-option -s set-clipboard on
+clip() { T show-buffer 2>/dev/null | grep -q 'The last lines entered'; }
 keys 0; keys v; keys '$'; keys y
 expect "y copies" 'copied 1 line'
+if clip; then not_ok "not into the terminal's clipboard"; else ok "not into the terminal's clipboard"; fi
+palette 'set clipboard true'
+keys v; keys /; wait_for 5 prompted search; keys Enter # the text of before
+see 'The last lines entered'
+keys 0; keys v; keys '$'; keys y
+check "unless the user says so" wait_for 5 clip
 keys Enter
 expect "Enter types again" '[CONSOLE victim]'
 gone 'The last lines entered'

@@ -101,13 +101,31 @@ static int make_room(struct term_view *v, size_t cells)
 	return 0;
 }
 
-static void clean_title(char *title)
+struct title {
+	char *out;
+	size_t len;
+};
+
+static void title_text(void *arg, enum filter_kind kind, const char *bytes, size_t len)
 {
-	title[TERM_TITLE_SIZE - 1] = 0;
-	for (char *p = title; *p; p++) {
-		if ((unsigned char)*p < 0x20 || *p == 0x7f)
-			*p = '?';
+	struct title *t = arg;
+
+	if (kind != FILTER_SEQ && !memchr(bytes, '\n', len) && !memchr(bytes, '\r', len) &&
+			!memchr(bytes, '\t', len) && t->len + len < TERM_TITLE_SIZE) {
+		memcpy(t->out + t->len, bytes, len);
+		t->len += len;
 	}
+}
+
+/* What a guest may print may be in a title, without its sequences. */
+static void take_title(struct term_view *v, const char *title)
+{
+	struct title t = { v->title, 0 };
+	struct filter f;
+
+	filter_init(&f, title_text, &t);
+	filter_feed(&f, title, strnlen(title, TERM_TITLE_SIZE));
+	v->title[t.len] = 0;
 }
 
 static void believe(struct term_view *v, const struct header *h, bool all)
@@ -131,8 +149,7 @@ static void believe(struct term_view *v, const struct header *h, bool all)
 	v->sb_lines = h->sb_lines;
 	v->view_offset = h->view_offset;
 	v->top_line = h->top_line;
-	memcpy(v->title, h->title, sizeof(v->title));
-	clean_title(v->title);
+	take_title(v, h->title);
 }
 
 static int try_update(struct term_view *v, const struct term_grid *g, struct header *h)
