@@ -156,16 +156,29 @@ static int ask(
 	return ans->rc;
 }
 
-static int simple(struct broker *b, enum broker_op op, const char *id, uint32_t number)
+/* @fd: what came with the answer, or -1; the caller's on success. */
+static int ask_about(struct broker *b, enum broker_op op, const char *id, uint32_t number, int *fd)
 {
 	struct broker_request req = {.op = op, .number = number};
 	struct broker_answer ans;
-	int fd, rc;
+	int rc;
 
+	*fd = -1;
 	if (id && !snapshot_id_ok(id))
 		return -EINVAL;
 	snprintf(req.id, sizeof(req.id), "%s", id ? id : "");
-	rc = ask(b, &req, &ans, &fd);
+	rc = ask(b, &req, &ans, fd);
+	if (rc < 0 && *fd >= 0) {
+		close(*fd);
+		*fd = -1;
+	}
+	return rc;
+}
+
+static int simple(struct broker *b, enum broker_op op, const char *id, uint32_t number)
+{
+	int fd, rc = ask_about(b, op, id, number, &fd);
+
 	if (fd >= 0)
 		close(fd);
 	return rc;
@@ -173,16 +186,8 @@ static int simple(struct broker *b, enum broker_op op, const char *id, uint32_t 
 
 static int with_fd(struct broker *b, enum broker_op op, const char *id, uint32_t number)
 {
-	struct broker_request req = {.op = op, .number = number};
-	struct broker_answer ans;
-	int fd, rc;
+	int fd, rc = ask_about(b, op, id, number, &fd);
 
-	if (id && !snapshot_id_ok(id))
-		return -EINVAL;
-	snprintf(req.id, sizeof(req.id), "%s", id ? id : "");
-	rc = ask(b, &req, &ans, &fd);
-	if (rc < 0 && fd >= 0)
-		close(fd);
 	return rc < 0 ? rc : fd >= 0 ? fd : -EBADMSG;
 }
 

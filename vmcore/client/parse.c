@@ -10,7 +10,7 @@
 
 #include "vmcore/client/conn.h"
 
-#define MAX_SNAPSHOTS 65536u
+#define MAX_ELEMENTS 65536u
 
 /* QMP's RunState words that docs/protocol.md lists. */
 enum vmc_state parse_status(const char *status)
@@ -75,21 +75,53 @@ static void parse_snapshot(const json_t *v, struct vmc_snapshot_info *s)
 	json_opt_text(v, "problem", s->problem, sizeof(s->problem));
 }
 
-int vmc_parse_snapshots(const char *json, struct vmc_snapshot_info **out, size_t *n)
+/* An array as text: malloc()ed elements of @size bytes, each filled by @fill. */
+static int parse_array(const char *json, size_t size, void (*fill)(const json_t *v, void *element),
+	void **out, size_t *n)
 {
 	json_t *arr = load(json);
 	size_t count = json_array_size(arr), i;
 	int rc = -EPROTO;
 
-	if (json_is_array(arr) && count <= MAX_SNAPSHOTS) {
-		*out = malloc((count ? count : 1) * sizeof(**out));
+	if (json_is_array(arr) && count <= MAX_ELEMENTS) {
+		*out = malloc((count ? count : 1) * size);
 		rc = *out ? 0 : -ENOMEM;
 	}
 	for (i = 0; rc == 0 && i < count; i++)
-		parse_snapshot(json_array_get(arr, i), &(*out)[i]);
+		fill(json_array_get(arr, i), (char *)*out + i * size);
 	if (rc == 0)
 		*n = count;
 	json_decref(arr);
+	return rc;
+}
+
+static void fill_snapshot(const json_t *v, void *element)
+{
+	parse_snapshot(v, element);
+}
+
+static void fill_map_entry(const json_t *v, void *element)
+{
+	parse_map_entry(v, element);
+}
+
+int vmc_parse_snapshots(const char *json, struct vmc_snapshot_info **out, size_t *n)
+{
+	void *list = NULL;
+	int rc = parse_array(json, sizeof(**out), fill_snapshot, &list, n);
+
+	if (rc == 0)
+		*out = list;
+	return rc;
+}
+
+int vmc_parse_memory_map(const char *json, struct vmc_map_entry **out, size_t *n)
+{
+	void *list = NULL;
+	int rc = parse_array(json, sizeof(**out), fill_map_entry, &list, n);
+
+	if (rc == 0)
+		*out = list;
 	return rc;
 }
 
@@ -103,24 +135,6 @@ int vmc_parse_registers(const char *json, struct vmc_sample_cpu *out)
 	if (rc == 0)
 		parse_registers(regs, out);
 	json_decref(v);
-	return rc;
-}
-
-int vmc_parse_memory_map(const char *json, struct vmc_map_entry **out, size_t *n)
-{
-	json_t *arr = load(json);
-	size_t count = json_array_size(arr), i;
-	int rc = -EPROTO;
-
-	if (json_is_array(arr) && count <= MAX_SNAPSHOTS) {
-		*out = malloc((count ? count : 1) * sizeof(**out));
-		rc = *out ? 0 : -ENOMEM;
-	}
-	for (i = 0; rc == 0 && i < count; i++)
-		parse_map_entry(json_array_get(arr, i), &(*out)[i]);
-	if (rc == 0)
-		*n = count;
-	json_decref(arr);
 	return rc;
 }
 
