@@ -7,26 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include "tui/vm.h"
+#include "tui/cli.h"
 #include "tui/vm_internal.h"
 
 #define LIST_INTERVAL_MS 1000 /* for the list's CPU column, when no panel wants more */
-
-static const char *running_text(const struct ui_vm *vm)
-{
-	switch (vm->info.state) {
-	case VMC_CREATED:
-		return "created";
-	case VMC_RUNNING:
-		return "running";
-	case VMC_PAUSED:
-		return "paused";
-	case VMC_STOPPED:
-		return "stopped";
-	case VMC_CRASHED:
-		return "crashed";
-	}
-	return "?";
-}
 
 const char *vm_state_text(const struct ui_vm *vm)
 {
@@ -44,7 +28,7 @@ const char *vm_state_text(const struct ui_vm *vm)
 	case VM_LIVE:
 		break;
 	}
-	return running_text(vm);
+	return cli_state(vm->info.state);
 }
 
 enum ui_role vm_state_role(const struct ui_vm *vm)
