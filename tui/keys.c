@@ -72,6 +72,8 @@ int key_parse(const char *name)
 		key = 0;
 		mods &= ~UI_KEY_CTRL;
 	}
+	if ((mods & UI_KEY_CTRL) && ((key & UI_KEY_CHAR) || (key >= 0x80 && key < 0x100)))
+		return -1; /* no terminal has a way to send it */
 	if ((mods & UI_KEY_SHIFT) && key < 0x100 && key != UI_KEY_TAB)
 		return -1;
 	return key | mods;

@@ -49,6 +49,21 @@ run_inside 'peek 0x100000'
 expect "the console works after the storm" '[0x100000]'
 keys C-]; see '[CONTROL]'; keys q; see 'VMs go on'
 
+# ---- the mouse ----
+mouse() { T send-keys -t "=t:" -l $'\e'"[<$1"; } # as terminals send it: CODE;COLUMN;ROW and M or m
+first_border() { local line; line=$(screen | head -n 1); line=${line%%[┬╮]*}; echo ${#line}; }
+moved() { [ "$(first_border)" -eq "$1" ]; }
+start 100 30
+see 'shell>'; see ' a · console'
+mouse '0;5;3M'; mouse '0;5;3m'
+expect "mouse: a click in the list selects" ' b · console'
+mouse '0;40;5M'; mouse '0;40;5m'
+expect "mouse: a click on a pane focuses it" '▸'
+b=$(first_border)
+mouse "0;$((b + 1));8M"; mouse "32;$((b + 5));8M"; mouse "32;$((b + 9));8M"; mouse "0;$((b + 9));8m"
+check "mouse: a border is dragged" wait_for 5 moved $((b + 8))
+keys q; see 'VMs go on'
+
 # ---- themes, in a terminal of 256, 16, 8 and no colours ----
 theme_names() { local f; for f in "$tests"/../themes/*.cfg; do basename "$f" .cfg; done; }
 for theme in $(theme_names); do
