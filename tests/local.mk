@@ -17,6 +17,7 @@ include tests/tui.mk
 include tests/views.mk
 include tests/term.mk
 include tests/bench.mk
+include tests/linux.mk
 
 EXTRA_DIST += tests/unit/arrows.sh tests/unit/exports.sh tests/unit/distcheck.sh
 
