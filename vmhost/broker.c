@@ -153,7 +153,8 @@ static int ask(
 	if (n != sizeof(*ans))
 		return -EPIPE; /* the broker has gone */
 	*fd = take_fd(&msg);
-	return ans->rc;
+	/* It sent one, and there was no number left for it here. */
+	return msg.msg_flags & MSG_CTRUNC ? -EMFILE : ans->rc;
 }
 
 /* @fd: what came with the answer, or -1; the caller's on success. */

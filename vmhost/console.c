@@ -5,6 +5,7 @@
 #include "vmhost/console.h"
 #include "devices/stream.h"
 #include "vmhost/history.h"
+#include "vmhost/listener.h"
 #include "vmhost/log.h"
 #include <errno.h>
 #include <event2/event.h>
@@ -36,7 +37,8 @@ struct console {
 	struct vmc_vm *vm;
 	struct dev_stream *stream;
 	struct log *log;
-	struct event *accept_ev, *flush_ev, *reap_ev;
+	struct listener *listener;
+	struct event *flush_ev, *reap_ev;
 	struct history history;
 	struct client clients[MAX_CLIENTS];
 	bool stalled;    /* the device was told that we cannot take all */
@@ -298,15 +300,11 @@ static struct client *free_slot(struct console *c)
 	return NULL;
 }
 
-static void accept_one(evutil_socket_t lfd, short what, void *arg)
+static void add_client(void *arg, int fd)
 {
 	struct console *c = arg;
-	int fd = accept4(lfd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	struct client *cl;
+	struct client *cl = free_slot(c);
 
-	if (fd < 0)
-		return;
-	cl = free_slot(c);
 	if (!cl) {
 		log_line(c->log, "%s: %d clients are attached, one more was turned away",
 			c->stream ? c->stream->name : "console", MAX_CLIENTS);
@@ -347,10 +345,10 @@ int console_new(struct event_base *base, struct vmc_vm *vm, int listen_fd, size_
 	if (rc < 0)
 		goto err;
 	rc = -ENOMEM;
-	c->accept_ev = event_new(base, listen_fd, EV_READ | EV_PERSIST, accept_one, c);
 	c->flush_ev = event_new(base, -1, 0, flush, c);
 	c->reap_ev = event_new(base, -1, 0, reap, c);
-	if (!c->accept_ev || !c->flush_ev || !c->reap_ev || event_add(c->accept_ev, NULL) < 0)
+	if (!c->flush_ev || !c->reap_ev ||
+		listener_new(base, listen_fd, "console", log, add_client, c, &c->listener) < 0)
 		goto err;
 	*out = c;
 	return 0;
@@ -377,8 +375,7 @@ void console_free(struct console *c)
 	for (unsigned i = 0; i < MAX_CLIENTS; i++)
 		if (in_use(&c->clients[i]))
 			drop(&c->clients[i]);
-	if (c->accept_ev)
-		event_free(c->accept_ev);
+	listener_free(c->listener);
 	if (c->flush_ev)
 		event_free(c->flush_ev);
 	if (c->reap_ev)

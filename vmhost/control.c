@@ -6,6 +6,7 @@
 #include "vmhost/control.h"
 #include "vmhost/heat.h"
 #include "vmhost/host.h"
+#include "vmhost/listener.h"
 #include "vmhost/log.h"
 #include "vmhost/qmp.h"
 #include "vmhost/qmp_line.h"
@@ -42,7 +43,7 @@ struct qmp_conn {
 struct control {
 	struct event_base *base;
 	struct host *host;
-	struct event *accept_ev;
+	struct listener *listener;
 	struct qmp_conn conns[MAX_CONNS];
 };
 
@@ -247,14 +248,11 @@ static json_t *greeting(void)
 		       : NULL;
 }
 
-static void on_accept(evutil_socket_t lfd, short what, void *arg)
+static void add_client(void *arg, int fd)
 {
 	struct control *control = arg;
-	int fd = accept4(lfd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	struct qmp_conn *conn = NULL;
 
-	if (fd < 0)
-		return;
 	for (unsigned i = 0; i < MAX_CONNS && !conn; i++)
 		if (control->conns[i].fd < 0)
 			conn = &control->conns[i];
@@ -292,8 +290,7 @@ int control_new(struct event_base *base, struct host *host, int listen_fd, struc
 	control->host = host;
 	for (unsigned i = 0; i < MAX_CONNS; i++)
 		control->conns[i].fd = -1;
-	control->accept_ev = event_new(base, listen_fd, EV_READ | EV_PERSIST, on_accept, control);
-	if (!control->accept_ev || event_add(control->accept_ev, NULL) < 0) {
+	if (listener_new(base, listen_fd, "control", host->log, add_client, control, &control->listener) < 0) {
 		control_free(control);
 		return -ENOMEM;
 	}
@@ -310,7 +307,6 @@ void control_free(struct control *control)
 			push(&control->conns[i]);
 			drop(&control->conns[i]);
 		}
-	if (control->accept_ev)
-		event_free(control->accept_ev);
+	listener_free(control->listener);
 	free(control);
 }

@@ -122,18 +122,20 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 int jobs_new(struct host *h, struct jobs **out)
 {
 	struct jobs *jobs = calloc(1, sizeof(*jobs));
+	int rc = -ENOMEM;
 
 	if (!jobs)
-		return -ENOMEM;
+		return rc;
 	jobs->host = h;
 	jobs->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (jobs->wake_fd >= 0)
-		jobs->wake_ev =
-			event_new(h->base, jobs->wake_fd, EV_READ | EV_PERSIST, on_wake, jobs);
+	if (jobs->wake_fd < 0)
+		rc = -errno;
+	else
+		jobs->wake_ev = event_new(h->base, jobs->wake_fd, EV_READ | EV_PERSIST, on_wake, jobs);
 	jobs->tick_ev = event_new(h->base, -1, EV_PERSIST, on_tick, jobs);
 	if (!jobs->wake_ev || !jobs->tick_ev || event_add(jobs->wake_ev, NULL) < 0) {
 		jobs_free(jobs);
-		return -ENOMEM;
+		return rc;
 	}
 	*out = jobs;
 	return 0;

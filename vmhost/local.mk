@@ -27,6 +27,7 @@ libvmhost_la_SOURCES = \
 	vmhost/image.c vmhost/image.h \
 	vmhost/inspect.c vmhost/inspect.h \
 	vmhost/job.c vmhost/job.h \
+	vmhost/listener.c vmhost/listener.h \
 	vmhost/log.c vmhost/log.h \
 	vmhost/manifest.c vmhost/manifest.h \
 	vmhost/options.c vmhost/options.h \

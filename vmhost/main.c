@@ -30,10 +30,11 @@
 
 #define FILE_ROOM (1ull << 30) /* beside memory: state, history, log */
 
-static int out_of_memory(char *err, size_t err_size)
+/* A part of this process that could not be made: for want of memory or of descriptors. */
+static int not_made(int rc, const char *what, char *err, size_t err_size)
 {
-	snprintf(err, err_size, "out of memory");
-	return -ENOMEM;
+	snprintf(err, err_size, "%s: %s%s", what, strerror(-rc), rc == -EMFILE ? " ('ulimit -n')" : "");
+	return rc;
 }
 
 static int open_log(struct host *h, bool foreground, char *err, size_t err_size)
@@ -82,9 +83,11 @@ static int start_broker(struct host *h, char *err, size_t err_size)
 	if (rc < 0)
 		return rc;
 	rc = broker_clean(h->broker);
-	if (rc < 0)
-		snprintf(err, err_size, "the process that opens files does not work: %s",
-			strerror(-rc));
+	if (rc == -EPIPE)
+		snprintf(err, err_size, "the process that opens files ended at once: 'ulimit -n' is too low, or the"
+			" sandbox is not possible here (--no-sandbox runs without one)");
+	else if (rc < 0)
+		snprintf(err, err_size, "the snapshots' folder: %s", strerror(-rc));
 	return rc;
 }
 
@@ -149,14 +152,16 @@ static int make_vm(struct host *h, char *err, size_t err_size)
 		rc = console_new(h->base, h->vm, h->rundir.console_fd[i], h->def.history, h->log,
 			&h->console[i]);
 	if (rc < 0)
-		return out_of_memory(err, err_size);
+		return not_made(rc, "a console", err, err_size);
 	rc = host_machine_new(h, err, err_size);
 	if (rc < 0)
 		return rc;
-	if (jobs_new(h, &h->jobs) < 0 ||
-		control_new(h->base, h, h->rundir.control_fd, &h->control) < 0 || host_watch(h) < 0)
-		return out_of_memory(err, err_size);
-	return 0;
+	rc = jobs_new(h, &h->jobs);
+	if (rc == 0)
+		rc = control_new(h->base, h, h->rundir.control_fd, &h->control);
+	if (rc == 0)
+		rc = host_watch(h);
+	return rc < 0 ? not_made(rc, "the control server", err, err_size) : 0;
 }
 
 static int enter_sandbox(struct host *h, char *err, size_t err_size)
@@ -232,7 +237,7 @@ static int set_up(
 	h->statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
 	h->base = event_base_new();
 	if (!h->base)
-		return out_of_memory(err, err_size);
+		return not_made(errno == EMFILE ? -EMFILE : -ENOMEM, "the main loop", err, err_size);
 	rc = rundir_listen(&h->rundir, h->def.name, err, err_size);
 	if (rc == 0)
 		rc = make_vm(h, err, err_size);

@@ -99,8 +99,6 @@ int snapshot_apply(struct host *h, const struct snapshot *s, char *err, size_t e
 	vmc_in_init(&in, s->console, s->manifest.console_size);
 	for (unsigned i = 0; i < RUNDIR_CONSOLES; i++)
 		console_load(h->console[i], &in); /* was checked by snapshot_fits() */
-	h->cols = s->manifest.cols;
-	h->rows = s->manifest.rows;
 	h->reason[0] = '\0';
 	snprintf(h->current, sizeof(h->current), "%s", s->manifest.id);
 	return 0;

@@ -109,6 +109,22 @@ say_exit=$(qmp quit); qmp_close; con_close
 check "quit ends the process" wait_for 5 gone "$one"
 check "and removes its sockets" wait_for 5 test ! -e "$run/one/control"
 
+# ---- few descriptors
+check "12 descriptors are too few, and it says so" eval '(ulimit -n 12; ! "$vm" --name few --kernel guest:shell 2>&1) | grep -q "ulimit -n"'
+(ulimit -n 40; start few --kernel guest:shell); few=$(pid_of few); qmp_open few
+hogs=()
+for ((i = 0; i < 16; i++)); do socat -u "UNIX-CONNECT:$run/few/control" - >/dev/null & hogs+=($!); done
+check "without a descriptor for a client, the log says so" wait_for 10 grep -q 'a client has to wait: Too many open files' "$run/few/log"
+ticks() { cut -d' ' -f14,15 /proc/"$few"/stat | tr ' ' +; }
+before=$(($(ticks))); sleep 2
+check "and nothing spins" test $(($(ticks) - before)) -lt 40 # of 200
+check "a save says what is missing" test "$(job snapshot-save no)" = "snapshot: state: Too many open files"
+check "and the VM goes on" status_is running
+kill "${hogs[@]}"; wait "${hogs[@]}" 2>/dev/null
+check "with room again, clients come in" eval 'echo | timeout 10 socat -t 2 - "UNIX-CONNECT:$run/few/control" | grep -q QMP'
+check "and a save works" test "$(job snapshot-save yes)" = ok
+qmp quit >/dev/null; qmp_close
+
 # ---- on-shutdown exit
 "$vm" --name exiting --kernel guest:shell --on-shutdown exit --foreground >/dev/null 2>&1 &
 exiting=$!

@@ -61,6 +61,11 @@ check "one taken while paused is paused" test "$(job snapshot-load still)-$(stat
 qmp cont >/dev/null
 check "and goes on" goes_on 0x100070
 
+# ---- the screen of this VM is not the snapshot's
+qmp x-console-resize '{"cols": 100, "rows": 30}' >/dev/null
+job snapshot-load first >/dev/null
+check "a load leaves the console its size" test "$(qmp x-query-vm | jq -c '.return | [.cols, .rows]')" = '[100,30]'
+
 # ---- damaged
 orig=$snaps/$first keep=$tap_dir/keep; cp -a --sparse=always "$orig" "$keep"
 flip() { # flip FILE OFFSET: one bit
