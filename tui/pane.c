@@ -3,7 +3,8 @@
  *
  * When the process dies, the chunk it was parsing is known from the grid. A new one starts at once, attaches,
  * gets the VM's history and leaves that chunk out. If it dies again, the next one shows no history at all, and
- * from then on the pauses grow: 0.1 s, 0.2 s ... 5 s. Ten seconds of life end the row.
+ * from then on the pauses grow: 0.1 s, 0.2 s ... 5 s. Ten seconds of life end the row. Killed from outside
+ * while it was parsing nothing, the history had no part in it, and the next one shows it as before.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -47,14 +48,14 @@ static void attach(struct pane *p)
 		return;
 	}
 	p->retry_ms = 0;
-	if (p->chunk && p->deaths == 1) {
+	if (p->chunk && p->suspect == 1) {
 		ev.poison.context = p->context;
 		ev.poison.chunk = p->chunk;
 		pane_send(p, &ev, p->poison, p->context + p->chunk, -1);
 	}
 	memset(&ev, 0, sizeof(ev));
 	ev.type = TERM_EV_ATTACH;
-	ev.attach.flags = (again ? TERM_ATTACH_CLEAR : 0) | (p->deaths > 1 ? TERM_ATTACH_SKIP_HISTORY : 0) |
+	ev.attach.flags = (again ? TERM_ATTACH_CLEAR : 0) | (p->suspect > 1 ? TERM_ATTACH_SKIP_HISTORY : 0) |
 		(p->answers ? 0 : TERM_ATTACH_NO_ANSWERS);
 	rc = pane_send(p, &ev, NULL, 0, fd);
 	close(fd);
@@ -139,15 +140,18 @@ static void drop_paste(struct pane *p)
 	p->paste = NULL;
 }
 
-static void stop(struct pane *p, char *why, size_t size)
+static bool stop(struct pane *p, char *why, size_t size)
 {
+	bool killed;
+
 	p->ops->unwatch(p->arg, p->control);
 	p->ops->unwatch(p->arg, p->wake);
-	pane_reap(p, why, size);
+	killed = pane_reap(p, why, size);
 	p->attached = false;
 	free(p->text);
 	p->text = NULL;
 	p->text_len = 0;
+	return killed;
 }
 
 /* @cause: ours; NULL: what the process ended with. */
@@ -155,21 +159,23 @@ static void died(struct pane *p, const char *cause)
 {
 	char why[96] = "", line[256];
 	uint64_t now = now_ms(), pause = 0;
+	bool killed = stop(p, why, sizeof(why));
 
-	stop(p, why, sizeof(why));
 	if (cause)
 		snprintf(why, sizeof(why), "%s", cause);
 	drop_paste(p);
 	if (now - p->born_ms > LIFE_MS)
-		p->deaths = 0;
+		p->deaths = p->suspect = 0;
 	p->deaths++;
+	if (cause || p->chunk || !killed)
+		p->suspect++;
 	if (p->deaths > 1) {
 		pause = p->deaths > 8 ? BACKOFF_MAX_MS : 50ull << (p->deaths - 1);
 		pause = pause > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : pause;
 	}
 	snprintf(line, sizeof(line), "%s (%s); a new one starts%s.",
 		p->chunk ? "what the guest printed ended the pane's parser" : "the pane's parser ended", why,
-		p->deaths > 1 ? ", without the history" : p->chunk ? " and leaves it out" : "");
+		p->suspect > 1 ? ", without the history" : p->chunk ? " and leaves it out" : "");
 	p->ops->said(p->arg, line);
 	p->retry_ms = now + pause;
 	if (!pause) {
@@ -188,7 +194,7 @@ void pane_restart(struct pane *p)
 	if (p->pid > 0)
 		stop(p, why, sizeof(why));
 	drop_paste(p);
-	p->deaths = 0;
+	p->deaths = p->suspect = 0;
 	p->chunk = 0;
 	if (pane_start(p) < 0)
 		p->retry_ms = now_ms() + CONNECT_AGAIN_MS;

@@ -28,6 +28,7 @@ struct pane {
 
 	/* dying */
 	unsigned deaths;     /* in a row */
+	unsigned suspect;    /* of these, in which the history may have had a part */
 	uint64_t born_ms;
 	uint32_t busy;	     /* heartbeat as last seen, and when it changed */
 	uint64_t busy_since_ms;
@@ -40,8 +41,8 @@ struct pane {
 
 /* pane_proc.c */
 int pane_spawn(struct pane *p);
-/** pane_reap() - end the process, keep what it was parsing. @why: out, how it ended. */
-void pane_reap(struct pane *p, char *why, size_t size);
+/** pane_reap() - end the process, keep what it was parsing. @why: out, how it ended. Return: was it SIGKILL? */
+bool pane_reap(struct pane *p, char *why, size_t size);
 /** pane_send() - an event with @data and a descriptor (-1: none). 0 or -errno. */
 int pane_send(struct pane *p, struct term_ev *ev, const void *data, size_t len, int fd);
 

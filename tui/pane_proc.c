@@ -151,12 +151,12 @@ static void keep_poison(struct pane *p)
 	memcpy(p->poison, p->grid->chunk, context + chunk);
 }
 
-void pane_reap(struct pane *p, char *why, size_t size)
+bool pane_reap(struct pane *p, char *why, size_t size)
 {
 	int status = 0;
 
 	if (p->pid <= 0)
-		return;
+		return false;
 	/* It may have closed the socket and live on. Killed after the fact, a dead one keeps its own status. */
 	kill(p->pid, SIGKILL);
 	while (waitpid(p->pid, &status, 0) < 0 && errno == EINTR)
@@ -173,6 +173,7 @@ void pane_reap(struct pane *p, char *why, size_t size)
 	p->grid = NULL;
 	p->pid = 0;
 	p->control = p->wake = -1;
+	return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
 }
 
 int pane_send(struct pane *p, struct term_ev *ev, const void *data, size_t len, int fd)

@@ -58,6 +58,12 @@ note "back after $(waited "$begin") ms"
 expect "and it is said" 'a new one starts'
 print ' and-goes-on'
 expect "and new output" 'before-the-kill and-goes-on'
+for i in 1 2 3; do # again and again, at rest: the history is not to blame
+	was=$(terms)
+	for p in $was; do kill -9 "$p"; done
+	wait_for 10 all_new "$was" && wait_for 10 has 'before-the-kill and-goes-on' || break
+done
+check "killed again and again, the history is still there" has 'before-the-kill and-goes-on'
 
 # ---- what a guest may not do unless the user says so ----
 print '\033]0;a title of its own\a\033[?25l'
