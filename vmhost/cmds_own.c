@@ -4,6 +4,7 @@
 #include "vmhost/heat.h"
 #include "vmhost/host.h"
 #include "vmhost/inspect.h"
+#include "vmhost/job.h"
 #include "vmhost/subscribe.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -60,7 +61,8 @@ static json_t *cmd_step(struct qmp_call *call)
 	uint64_t cpu;
 	struct vmc_vcpu *vcpu = which_cpu(call, &cpu);
 
-	if (!vcpu)
+	/* The memory of a snapshot that is being saved belongs to the state that was taken before. */
+	if (!vcpu || jobs_refuse(call->host->jobs, call->error, sizeof(call->error)))
 		return NULL;
 	if (vmc_vm_state(call->host->vm) != VMC_PAUSED)
 		return qmp_fail(call, "stop the VM first: single steps are for a paused VM");
@@ -167,7 +169,8 @@ static json_t *cmd_write_memory(struct qmp_call *call)
 	uint8_t *data;
 	int rc;
 
-	if (!qmp_u64(call, "address", 0, 0, UINT64_MAX, &gpa))
+	if (!qmp_u64(call, "address", 0, 0, UINT64_MAX, &gpa) ||
+		jobs_refuse(call->host->jobs, call->error, sizeof(call->error)))
 		return NULL;
 	if (!len || strlen(hex) % 2 || len > MEMORY_MAX ||
 		strspn(hex, "0123456789abcdefABCDEF") != 2 * len)

@@ -61,6 +61,18 @@ check "one taken while paused is paused" test "$(job snapshot-load still)-$(stat
 qmp cont >/dev/null
 check "and goes on" goes_on 0x100070
 
+# ---- while it is being saved, nothing changes it
+qmp stop >/dev/null
+printf '%s\n' '{"execute": "snapshot-save", "arguments": {"job-id": "now", "tag": "held"}}' '{"execute": "x-step"}' \
+	'{"execute": "x-write-memory", "arguments": {"address": "0x3000000", "data": "ff"}}' >&"$qmp_in"
+held() { jq -r '.error.desc // ""' <<<"$(qmp_reply)"; }
+qmp_reply >/dev/null; step=$(held); write=$(held)
+check "no step during a save" test "$step" = "snapshot-save now holds the VM; wait for it, or job-cancel it"
+check "no write into its memory" test "$write" = "$step"
+check "the save goes well" test "$(job_wait now)" = ok
+check "then it steps" eval "qmp x-step | jq -e .return.registers.rip >/dev/null"
+qmp cont >/dev/null
+
 # ---- the screen of this VM is not the snapshot's
 qmp x-console-resize '{"cols": 100, "rows": 30}' >/dev/null
 job snapshot-load first >/dev/null
