@@ -61,7 +61,8 @@ static json_t *cmd_step(struct qmp_call *call)
 	uint64_t cpu;
 	struct vmc_vcpu *vcpu = which_cpu(call, &cpu);
 
-	/* The memory of a snapshot that is being saved belongs to the state that was taken before. */
+	/* The memory of a snapshot that is being saved belongs to the state that was taken before.
+	 */
 	if (!vcpu || jobs_refuse(call->host->jobs, call->error, sizeof(call->error)))
 		return NULL;
 	if (vmc_vm_state(call->host->vm) != VMC_PAUSED)

@@ -290,7 +290,8 @@ int control_new(struct event_base *base, struct host *host, int listen_fd, struc
 	control->host = host;
 	for (unsigned i = 0; i < MAX_CONNS; i++)
 		control->conns[i].fd = -1;
-	if (listener_new(base, listen_fd, "control", host->log, add_client, control, &control->listener) < 0) {
+	if (listener_new(base, listen_fd, "control", host->log, add_client, control,
+		    &control->listener) < 0) {
 		control_free(control);
 		return -ENOMEM;
 	}

@@ -131,7 +131,8 @@ int jobs_new(struct host *h, struct jobs **out)
 	if (jobs->wake_fd < 0)
 		rc = -errno;
 	else
-		jobs->wake_ev = event_new(h->base, jobs->wake_fd, EV_READ | EV_PERSIST, on_wake, jobs);
+		jobs->wake_ev =
+			event_new(h->base, jobs->wake_fd, EV_READ | EV_PERSIST, on_wake, jobs);
 	jobs->tick_ev = event_new(h->base, -1, EV_PERSIST, on_tick, jobs);
 	if (!jobs->wake_ev || !jobs->tick_ev || event_add(jobs->wake_ev, NULL) < 0) {
 		jobs_free(jobs);

@@ -18,10 +18,11 @@ struct listener {
 	bool told; /* that clients have to wait */
 };
 
-/* The client stays in the queue, and the socket readable: without a pause the loop would spin on it. */
+/* The client stays in the queue, and the socket readable: without a pause the loop would spin on
+ * it. */
 static void wait_for_room(struct listener *l, int error)
 {
-	const struct timeval pause = { AGAIN_MS / 1000, AGAIN_MS % 1000 * 1000 };
+	const struct timeval pause = {AGAIN_MS / 1000, AGAIN_MS % 1000 * 1000};
 
 	if (!l->told)
 		log_line(l->log, "%s: a client has to wait: %s%s", l->what, strerror(error),

@@ -1,6 +1,6 @@
 /*
- * listener.h - a socket that listens: hands over each client, and waits when the process has no descriptor
- * left for one. Main thread.
+ * listener.h - a socket that listens: hands over each client, and waits when the process has no
+ * descriptor left for one. Main thread.
  */
 #ifndef VMHOST_LISTENER_H
 #define VMHOST_LISTENER_H
@@ -10,7 +10,8 @@ struct log;
 struct listener;
 
 /**
- * listener_new() - call @accepted with each new client's descriptor, which is the callee's from then on.
+ * listener_new() - call @accepted with each new client's descriptor, which is the callee's from
+ * then on.
  * @fd: listens already; stays the caller's
  * @what: for the log; borrowed
  */

@@ -33,7 +33,8 @@
 /* A part of this process that could not be made: for want of memory or of descriptors. */
 static int not_made(int rc, const char *what, char *err, size_t err_size)
 {
-	snprintf(err, err_size, "%s: %s%s", what, strerror(-rc), rc == -EMFILE ? " ('ulimit -n')" : "");
+	snprintf(err, err_size, "%s: %s%s", what, strerror(-rc),
+		rc == -EMFILE ? " ('ulimit -n')" : "");
 	return rc;
 }
 
@@ -84,7 +85,8 @@ static int start_broker(struct host *h, char *err, size_t err_size)
 		return rc;
 	rc = broker_clean(h->broker);
 	if (rc == -EPIPE)
-		snprintf(err, err_size, "the process that opens files ended at once: 'ulimit -n' is too low, or the"
+		snprintf(err, err_size,
+			"the process that opens files ended at once: 'ulimit -n' is too low, or the"
 			" sandbox is not possible here (--no-sandbox runs without one)");
 	else if (rc < 0)
 		snprintf(err, err_size, "the snapshots' folder: %s", strerror(-rc));
@@ -237,7 +239,8 @@ static int set_up(
 	h->statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
 	h->base = event_base_new();
 	if (!h->base)
-		return not_made(errno == EMFILE ? -EMFILE : -ENOMEM, "the main loop", err, err_size);
+		return not_made(
+			errno == EMFILE ? -EMFILE : -ENOMEM, "the main loop", err, err_size);
 	rc = rundir_listen(&h->rundir, h->def.name, err, err_size);
 	if (rc == 0)
 		rc = make_vm(h, err, err_size);
