@@ -27,7 +27,7 @@ check "and back" seen_frame 80
 start 100 30
 see 'shell>'
 keys 1; keys Enter; see '[CONSOLE a]'
-run_inside 'dump 0x100000 0x6000'
+run_inside 'dump 0x100000 0x1800'
 for i in $(seq 1 60); do
 	size $((RANDOM % 150 + 20)) $((RANDOM % 50 + 4))
 	[ $((i % 10)) -eq 0 ] && wait_for 1 true
@@ -43,7 +43,7 @@ start 120 40
 see 'shell>'
 keys 1; keys Enter; see '[CONSOLE a]'
 prompt() { screen | grep -q '^│.*│shell> '; }
-wait_for 60 prompt # the guest writes its flood to the end
+wait_for 120 prompt # the guest writes its flood to the end
 run_inside 'clear'
 run_inside 'peek 0x100000'
 expect "the console works after the storm" '[0x100000]'
