@@ -6,5 +6,17 @@ libdevices_la_SOURCES = \
 	devices/virtq.h devices/virtq.c \
 	devices/virtio.h devices/virtio.c \
 	devices/virtio_pci.h devices/virtio_pci_priv.h devices/virtio_pci.c devices/virtio_pci_regs.c \
-	devices/virtio_console.c devices/uart8250.c devices/rtc.c devices/i8042.c devices/debug_exit.c
+	devices/virtio_console.c devices/uart8250.c devices/rtc.c devices/i8042.c devices/debug_exit.c \
+	devices/acpi.h devices/acpi.c devices/acpi_pm.c devices/pvpanic.c
 libdevices_la_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
+
+# The DSDT: compiled by iasl, then bytes for acpi.c to include.
+EXTRA_DIST += devices/dsdt.asl
+CLEANFILES += devices/dsdt.aml devices/dsdt.h
+devices/dsdt.h: devices/dsdt.asl
+	@$(MKDIR_P) devices
+	$(AM_V_GEN)$(IASL) -vi -vr -vs -p devices/dsdt $(srcdir)/devices/dsdt.asl >devices/dsdt.log 2>&1 || \
+		{ cat devices/dsdt.log; exit 1; }
+	@rm -f devices/dsdt.log
+	@od -An -v -tx1 devices/dsdt.aml | sed 's/ *\(..\)/0x\1, /g' >$@.tmp && mv $@.tmp $@
+$(libdevices_la_OBJECTS): devices/dsdt.h

@@ -4,6 +4,7 @@
  * Thread: owner (main loop). reset_request() comes from a vCPU thread.
  */
 #include "devices/machine.h"
+#include "devices/acpi.h"
 #include "devices/models.h"
 #include "devices/pci.h"
 #include "devices/virtio_pci.h"
@@ -15,7 +16,6 @@ enum {
 	COM1_PORT = 0x3f8,
 	COM1_GSI = 4,
 	CONSOLE_SLOT = 1,
-	CONSOLE_INTX_GSI = 10, /* PIC and IOAPIC can both have it */
 };
 
 struct machine {
@@ -25,8 +25,15 @@ struct machine {
 	struct virtio_pci *console;
 	struct uart8250 *com1;
 	struct rtc *rtc;
+	struct acpi_pm *pm;
 	struct dev_stream *stream[2];
 };
+
+/* dsdt.asl says the same. Slot 1 has a line that PIC and IOAPIC both know, for guests without ACPI. */
+int32_t machine_intx_gsi(unsigned slot)
+{
+	return slot == 1 ? 10 : 16 + (int32_t)(slot % 8);
+}
 
 static void reset_request(void *arg)
 {
@@ -41,7 +48,7 @@ static int add_console(struct machine *m, struct event_base *base)
 	rc = virtio_console_new(m->vm, "hvc0", m->cfg.cols, m->cfg.rows, &v, &m->stream[0]);
 	if (rc < 0)
 		return rc;
-	rc = virtio_pci_new(v, base, m->pci, CONSOLE_SLOT, CONSOLE_INTX_GSI, "virtio-console0",
+	rc = virtio_pci_new(v, base, m->pci, CONSOLE_SLOT, machine_intx_gsi(CONSOLE_SLOT), "virtio-console0",
 		&m->console);
 	if (rc < 0)
 		v->ops->destroy(v);
@@ -57,6 +64,8 @@ static int add_devices(struct machine *m, struct event_base *base)
 	if ((rc = rtc_new(vm, base, &m->rtc)) < 0 ||
 		(rc = i8042_new(vm)) < 0 ||
 		(rc = debug_exit_new(vm, MACHINE_PORT_DEBUG_EXIT)) < 0 ||
+		(rc = acpi_pm_new(vm, &m->pm)) < 0 ||
+		(rc = pvpanic_new(vm)) < 0 ||
 		(rc = uart8250_new(vm, base, COM1_PORT, COM1_GSI, "com1", "ttyS0", &m->com1,
 			 &m->stream[1])) < 0 ||
 		(rc = pci_bus_new(vm, reset_request, vm, &m->pci)) < 0)
@@ -101,20 +110,32 @@ void machine_free(struct machine *m)
 
 int machine_boot(struct machine *m, struct vmc_boot_info *info)
 {
-	const struct vmc_boot_params params = {
+	struct vmc_boot_params params = {
 		.kernel = m->cfg.kernel,
 		.kernel_size = m->cfg.kernel_size,
 		.initrd = m->cfg.initrd,
 		.initrd_size = m->cfg.initrd_size,
 		.cmdline = m->cfg.cmdline,
 	};
+	int rc;
 
 	if (!params.kernel)
 		return vmc_fail(m->vm, -ENOEXEC, "no kernel given: nothing to boot");
-	return vmc_boot_load(m->vm, &params, info);
+	rc = acpi_write(m->vm, vmc_vm_config(m->vm)->vcpus, &params.rsdp_gpa);
+	return rc < 0 ? rc : vmc_boot_load(m->vm, &params, info);
 }
 
 struct dev_stream *machine_stream(struct machine *m, unsigned index)
 {
 	return index < 2 ? m->stream[index] : NULL;
+}
+
+bool machine_powerdown(struct machine *m)
+{
+	bool heard;
+
+	vmc_device_lock(m->vm);
+	heard = acpi_pm_button(m->pm);
+	vmc_device_unlock(m->vm);
+	return heard;
 }

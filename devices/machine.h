@@ -3,10 +3,11 @@
  *
  *   ports   0x020.. PIC, 0x040 PIT, 0x061 (in KVM) · 0x060/0x064 i8042 · 0x070/0x071 CMOS RTC
  *           0x0f4 debug exit (a write of v ends the VM with code v) · 0x3f8 8250 (GSI 4)
- *           0xcf8/0xcfc PCI · 0xcf9 reset
- *   memory  0 .. 3 GiB RAM · 0xe0000000 .. 0xfebfffff PCI BARs · 0xfec00000 IOAPIC · 0xfee00000 LAPIC
+ *           0x505 pvpanic · 0x600 ACPI PM1a · 0xcf8/0xcfc PCI · 0xcf9 reset
+ *   memory  0 .. 3 GiB RAM, the ACPI tables at 0xe0000 · 0xe0000000 .. 0xfebfffff PCI BARs · 0xfec00000 IOAPIC · 0xfee00000 LAPIC
  *           4 GiB .. RAM that did not fit below
- *   lines   1 i8042 · 4 8250 · 8 RTC · 10 virtio-console without MSI-X (INTA, its Interrupt Line register says so)
+ *   lines   1 i8042 · 4 8250 · 8 RTC · 9 ACPI · 10 virtio-console without MSI-X (INTA, its Interrupt Line register
+ *           says so) · 16..23 INTA of the other slots (machine_intx_gsi())
  *   PCI     00:00.0 host bridge · 00:01.0 virtio-console (BARs assigned and decoding on at power-on)
  */
 #ifndef DEVICES_MACHINE_H
@@ -36,6 +37,10 @@ int machine_new(struct vmc_vm *vm, struct event_base *base, const struct machine
 void machine_free(struct machine *m);
 /** machine_boot() - (again) load the kernel and point vCPU 0 at it; VM created or just reset. */
 int machine_boot(struct machine *m, struct vmc_boot_info *info);
+/** machine_powerdown() - press the ACPI power button. Return: false when the guest does not listen to it. */
+bool machine_powerdown(struct machine *m);
+/** machine_intx_gsi() - the line of a PCI slot's pin A, as the DSDT tells the guest. */
+int32_t machine_intx_gsi(unsigned slot);
 /** machine_stream() - 0: hvc0, 1: ttyS0; NULL beyond. */
 struct dev_stream *machine_stream(struct machine *m, unsigned index);
 

@@ -31,4 +31,7 @@ int i8042_new(struct vmc_vm *vm);
 /** debug_exit_new() - a write of v to @port ends the VM with code v. */
 int debug_exit_new(struct vmc_vm *vm, uint16_t port);
 
+/** pvpanic_new() - the guest's way to say that it has panicked. */
+int pvpanic_new(struct vmc_vm *vm);
+
 #endif

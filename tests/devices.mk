@@ -9,7 +9,7 @@ DEVTEST_LIBS = libdevtest.la libdevices.la libengine.la $(EVENT_LIBS)
 
 if HAVE_CMOCKA
 check_PROGRAMS += tests/unit/test_devices_virtq tests/unit/test_devices_pci tests/unit/test_devices_virtio \
-	tests/unit/test_devices_isa tests/unit/test_devices_state
+	tests/unit/test_devices_isa tests/unit/test_devices_acpi tests/unit/test_devices_state
 tests_unit_test_devices_virtq_SOURCES = tests/unit/test_devices_virtq.c
 tests_unit_test_devices_virtq_CFLAGS = $(AM_CFLAGS) $(UNIT_CFLAGS)
 tests_unit_test_devices_virtq_LDADD = $(DEVTEST_LIBS) $(UNIT_LIBS)
@@ -22,6 +22,9 @@ tests_unit_test_devices_virtio_LDADD = $(DEVTEST_LIBS) $(UNIT_LIBS)
 tests_unit_test_devices_isa_SOURCES = tests/unit/test_devices_isa.c
 tests_unit_test_devices_isa_CFLAGS = $(AM_CFLAGS) $(UNIT_CFLAGS)
 tests_unit_test_devices_isa_LDADD = $(DEVTEST_LIBS) $(UNIT_LIBS)
+tests_unit_test_devices_acpi_SOURCES = tests/unit/test_devices_acpi.c
+tests_unit_test_devices_acpi_CFLAGS = $(AM_CFLAGS) $(UNIT_CFLAGS)
+tests_unit_test_devices_acpi_LDADD = $(DEVTEST_LIBS) $(UNIT_LIBS)
 tests_unit_test_devices_state_SOURCES = tests/unit/test_devices_state.c
 tests_unit_test_devices_state_CFLAGS = $(AM_CFLAGS) $(UNIT_CFLAGS)
 tests_unit_test_devices_state_LDADD = $(DEVTEST_LIBS) $(UNIT_LIBS)

@@ -28,7 +28,8 @@ libfakekvm_la_SOURCES = tests/unit/fake_kvm.c tests/unit/fake_kvm.h
 engine_unit_libs = libfakekvm.la libengine.la $(UNIT_LIBS) -lpthread
 
 if HAVE_CMOCKA
-check_PROGRAMS += tests/unit/test_engine_fault tests/unit/test_engine_boot
+check_PROGRAMS += tests/unit/test_engine_fault tests/unit/test_engine_boot \
+	tests/unit/test_engine_linux
 endif
 tests_unit_test_engine_fault_SOURCES = tests/unit/test_engine_fault.c
 tests_unit_test_engine_fault_CFLAGS = $(AM_CFLAGS) $(UNIT_CFLAGS)
@@ -36,14 +37,20 @@ tests_unit_test_engine_fault_LDADD = $(engine_unit_libs)
 tests_unit_test_engine_boot_SOURCES = tests/unit/test_engine_boot.c tests/unit/elf_build.h
 tests_unit_test_engine_boot_CFLAGS = $(AM_CFLAGS) $(UNIT_CFLAGS)
 tests_unit_test_engine_boot_LDADD = $(engine_unit_libs)
+tests_unit_test_engine_linux_SOURCES = tests/unit/test_engine_linux.c tests/unit/bzimage_build.h
+tests_unit_test_engine_linux_CFLAGS = $(AM_CFLAGS) $(UNIT_CFLAGS)
+tests_unit_test_engine_linux_LDADD = $(engine_unit_libs)
 
 if FUZZERS
-noinst_PROGRAMS += tests/fuzz/fuzz_pvh tests/fuzz/fuzz_state
+noinst_PROGRAMS += tests/fuzz/fuzz_pvh tests/fuzz/fuzz_bzimage tests/fuzz/fuzz_state
 endif
 tests_fuzz_fuzz_pvh_SOURCES = tests/fuzz/fuzz_pvh.c
 tests_fuzz_fuzz_pvh_LDFLAGS = $(AM_LDFLAGS) $(LIBFUZZER_LDFLAGS)
 tests_fuzz_fuzz_pvh_LDADD = libfakekvm.la libengine.la -lpthread
+tests_fuzz_fuzz_bzimage_SOURCES = tests/fuzz/fuzz_bzimage.c
+tests_fuzz_fuzz_bzimage_LDFLAGS = $(AM_LDFLAGS) $(LIBFUZZER_LDFLAGS)
+tests_fuzz_fuzz_bzimage_LDADD = libfakekvm.la libengine.la -lpthread
 tests_fuzz_fuzz_state_SOURCES = tests/fuzz/fuzz_state.c
 tests_fuzz_fuzz_state_LDFLAGS = $(AM_LDFLAGS) $(LIBFUZZER_LDFLAGS)
 tests_fuzz_fuzz_state_LDADD = libfakekvm.la libengine.la -lpthread
-EXTRA_DIST += tests/fuzz/corpus/pvh tests/fuzz/corpus/state
+EXTRA_DIST += tests/fuzz/corpus/pvh tests/fuzz/corpus/bzimage tests/fuzz/corpus/state

@@ -5,6 +5,8 @@ lib_LTLIBRARIES += libvmcore.la
 
 libengine_la_SOURCES = \
 	vmcore/engine/boot.c \
+	vmcore/engine/boot_linux.c \
+	vmcore/engine/boot_pvh.c \
 	vmcore/engine/buf.c \
 	vmcore/engine/bus.c \
 	vmcore/engine/cpuid.c \
@@ -19,6 +21,7 @@ libengine_la_SOURCES = \
 	vmcore/engine/irq.c \
 	vmcore/engine/kvm.c \
 	vmcore/engine/kvm.h \
+	vmcore/engine/loader.h \
 	vmcore/engine/manual.c \
 	vmcore/engine/mem.c \
 	vmcore/engine/memfile.c \

@@ -81,8 +81,13 @@ static json_t *cmd_reset(struct qmp_call *call)
 
 static json_t *cmd_powerdown(struct qmp_call *call)
 {
-	return qmp_fail(call,
-		"this machine has no ACPI power button; shut the guest down from inside, or quit");
+	if (vmc_vm_state(call->host->vm) != VMC_RUNNING)
+		return qmp_fail(call, "the VM is not running: nobody would see the power button");
+	if (!machine_powerdown(call->host->machine))
+		return qmp_fail(call, "the guest does not listen to the ACPI power button; shut it down from "
+				      "inside, or quit");
+	control_event(call->host->control, "POWERDOWN", NULL);
+	return empty();
 }
 
 static json_t *cmd_quit(struct qmp_call *call)

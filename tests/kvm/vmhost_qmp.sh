@@ -32,7 +32,7 @@ says "an unknown topic"       '{"execute": "x-subscribe", "arguments": {"topics"
 says "too often"              '{"execute": "x-subscribe", "arguments": {"topics": ["stats"], "interval-ms": 1}}' 'out of range'
 says "a name with a bell"     '{"execute": "snapshot-save", "arguments": {"job-id": "a", "tag": "x\u0007"}}' 'at most 63 bytes'
 says "a way out of the folder" '{"execute": "snapshot-load", "arguments": {"job-id": "a", "tag": "../../etc"}}' 'there is no snapshot ../../etc'
-says "no power button"        '{"execute": "system_powerdown"}' 'no ACPI power button'
+says "nobody at the power button" '{"execute": "system_powerdown"}' 'does not listen to the ACPI power button'
 says "no files"               '{"execute": "pmemsave", "arguments": {"val": 0, "size": 1, "filename": "/tmp/x"}}' 'opens no files'
 says "a step while running"   '{"execute": "x-step"}' 'stop the VM first'
 says "NUL bytes"              '{"execute": "query-status", "id": "a\u0000b"}' 'JSON parse error'

@@ -408,6 +408,13 @@ enum vmc_event_type fake_request(struct vmc_vm *vm, int64_t *code)
 	return type;
 }
 
+const struct vmc_config *vmc_vm_config(const struct vmc_vm *vm)
+{
+	static const struct vmc_config cfg = { .id = "fake", .vcpus = 2, .managed = true };
+
+	return &cfg;
+}
+
 int vmc_boot_load(
 	struct vmc_vm *vm, const struct vmc_boot_params *params, struct vmc_boot_info *info)
 {

@@ -52,6 +52,12 @@ static void topology(struct kvm_cpuid_entry2 *e, uint32_t index, uint32_t n)
 	e->edx = index;
 }
 
+/* The last level is everybody's, each core has the others for itself. Less one, as the leaves have it. */
+static uint32_t cache_sharers(const struct kvm_cpuid_entry2 *e, uint32_t all)
+{
+	return (e->eax >> 5 & 7) >= 3 ? all - 1 : 0;
+}
+
 static void adjust(struct vmc_vm *vm, struct kvm_cpuid_entry2 *e, uint32_t index)
 {
 	uint32_t n = vm->cfg.vcpus;
@@ -65,9 +71,9 @@ static void adjust(struct vmc_vm *vm, struct kvm_cpuid_entry2 *e, uint32_t index
 			e->ecx |= 1u << 24;
 		e->edx = n > 1 ? e->edx | 1u << 28 : e->edx & ~(1u << 28);
 		break;
-	case 4: /* cores in the package, threads that share a cache: each core its own */
+	case 4: /* cores in the package, threads that share a cache */
 		if (e->eax & 0x1f)
-			e->eax = (e->eax & 0x3fff) | (n - 1) << 26;
+			e->eax = (e->eax & 0x3fff) | cache_sharers(e, 1u << log2_up(n)) << 14 | (n - 1) << 26;
 		break;
 	case 0xb:
 	case 0x1f:
@@ -78,6 +84,10 @@ static void adjust(struct vmc_vm *vm, struct kvm_cpuid_entry2 *e, uint32_t index
 		break;
 	case 0x80000008:
 		e->ecx = (e->ecx & ~0xf0ffu) | (n - 1) | log2_up(n) << 12;
+		break;
+	case 0x8000001d: /* as leaf 4 */
+		if (e->eax & 0x1f)
+			e->eax = (e->eax & 0x3fff) | cache_sharers(e, n) << 14;
 		break;
 	case 0x8000001e:
 		e->eax = index;

@@ -59,7 +59,7 @@ static int read_header(struct file *f, struct header *h)
 	if (!fetch(f, 0, id, sizeof(id)))
 		return bad(f, "the file has %zu bytes: too short for an ELF image", f->size);
 	if (memcmp(id, ELFMAG, SELFMAG) != 0)
-		return bad(f, "not an ELF image (it begins with %02x %02x %02x %02x)", id[0], id[1], id[2], id[3]);
+		return bad(f, "not an ELF image and no bzImage (it begins with %02x %02x %02x %02x)", id[0], id[1], id[2], id[3]);
 	if (id[EI_DATA] != ELFDATA2LSB || (id[EI_CLASS] != ELFCLASS64 && id[EI_CLASS] != ELFCLASS32))
 		return bad(f, "not a little-endian 32- or 64-bit ELF image");
 	f->wide = id[EI_CLASS] == ELFCLASS64;

@@ -3,6 +3,8 @@
  *
  * PVH: an ELF image with the XEN_ELFNOTE_PHYS32_ENTRY note (x86/HVM direct boot ABI, Xen 4.20 docs
  * "pvh.pandoc"); 32-bit protected mode, paging off, ebx = struct hvm_start_info.
+ * Linux: a bzImage (x86 boot protocol 2.12 or newer) with a 64-bit entry, which gets a zero page
+ * (struct boot_params) in rsi, identity page tables for the first 4 GiB and flat segments.
  */
 #ifndef VMCORE_BOOT_H
 #define VMCORE_BOOT_H
@@ -17,7 +19,7 @@ struct vmc_boot_range {
 };
 
 struct vmc_boot_params {
-	const void *kernel; /* the whole file in memory; hostile until checked */
+	const void *kernel; /* the whole file in memory, ELF or bzImage; hostile until checked */
 	size_t kernel_size;
 	const void *initrd; /* may be NULL */
 	size_t initrd_size;
@@ -31,13 +33,13 @@ struct vmc_boot_info {
 	uint64_t entry;		 /* gpa */
 	uint64_t low, high;	 /* where the image lies */
 	uint64_t initrd_gpa;
-	const char *protocol;	 /* "pvh" */
+	const char *protocol;	 /* "pvh", "linux" */
 };
 
 /**
  * vmc_boot_load() - load the image, build start info, memory map and command line, set vCPU 0's
  * registers. VM created or reset. Owner. Return: 0, -ENOEXEC with a message that says what is wrong with the file
- * (truncated, segments overlap or leave RAM, no PVH note ...).
+ * (truncated, segments overlap or leave RAM, no PVH note, no 64-bit entry ...).
  */
 VMC_API int vmc_boot_load(struct vmc_vm *vm, const struct vmc_boot_params *params,
 	struct vmc_boot_info *info);
