@@ -168,6 +168,13 @@ static const struct ui_cmd *of_panel(struct ui *ui, const char *name)
 	return NULL;
 }
 
+const struct ui_cmd *command_here(struct ui *ui, const char *name)
+{
+	const struct ui_cmd *cmd = command_find(name);
+
+	return cmd != NULL && (cmd->flags & CMD_UI) ? cmd : of_panel(ui, name);
+}
+
 /* Not a name: the one command it begins, or what it may have meant. */
 static const struct ui_cmd *guess(struct ui *ui, const char *name)
 {
@@ -198,9 +205,7 @@ int command_exec(struct ui *ui, int argc, char **argv)
 
 	if (argc == 0)
 		return 0;
-	cmd = command_find(argv[0]);
-	if (cmd == NULL || !(cmd->flags & CMD_UI))
-		cmd = of_panel(ui, argv[0]);
+	cmd = command_here(ui, argv[0]);
 	if (cmd == NULL)
 		cmd = guess(ui, argv[0]);
 	if (cmd == NULL)

@@ -62,7 +62,7 @@ void complete_line(struct ui *ui)
 	cmd = NULL;
 	for (word = strtok_r(copy, " ", &save); word != NULL; word = strtok_r(NULL, " ", &save)) {
 		if (n++ == 0)
-			cmd = command_find(word);
+			cmd = command_here(ui, word);
 	}
 	if (cmd != NULL && cmd->complete != NULL && n > 0)
 		cmd->complete(ui, n, l->ed.text + start, add, l);

@@ -207,7 +207,7 @@ void line_popup(struct ui *ui)
 		y = ui->rows - 1 - h + i;
 		draw_fill(ui, y, 0, 1, ui->cols, role);
 		draw_text(ui, y, 2, ui->cols - 2, role, l->completion[first + i]);
-		cmd = l->completion_start == 0 ? command_find(l->completion[first + i]) : NULL;
+		cmd = l->completion_start == 0 ? command_here(ui, l->completion[first + i]) : NULL;
 		if (cmd == NULL)
 			continue;
 		snprintf(text, sizeof(text), "%s%s%s", cmd->args != NULL ? cmd->args : "",

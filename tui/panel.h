@@ -108,7 +108,8 @@ struct panel_ops {
 	/* Adds what it wants to see to its VM's subscription; asked when it becomes visible or says ui_want(). */
 	void (*want)(struct panel *p, struct vmc_subscription *sub);
 	enum panel_result (*sample)(struct panel *p, const struct vmc_sample *s);
-	enum panel_result (*tick)(struct panel *p, uint64_t now_ms); /* while visible, up to 10 a second; may be NULL */
+	/* While visible, up to 10 a second, and once after it was hidden; may be NULL. */
+	enum panel_result (*tick)(struct panel *p, uint64_t now_ms);
 	/* Where the terminal's cursor goes when focused in CONSOLE mode; false: hidden. May be NULL. */
 	bool (*cursor)(struct panel *p, int *y, int *x);
 	/* A '/' filter for lists; NULL: no filter. "" ends it. */
@@ -121,6 +122,7 @@ struct panel {
 	struct ui_vm *vm;     /* NULL when not per VM */
 	struct ui_rect rect;  /* the inside, on the screen */
 	bool visible, focused;
+	bool ticked;	      /* the manager's: was visible at the last tick */
 	bool stale;	      /* must be drawn */
 };
 

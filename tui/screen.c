@@ -353,9 +353,14 @@ static void tick(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	line_tick(ui, now);
-	for (i = 0; i < ui->npool; i++)
-		if (ui->pool[i]->visible && ui->pool[i]->ops->tick != NULL)
-			ui_apply(ui, ui->pool[i], ui->pool[i]->ops->tick(ui->pool[i], now));
+	for (i = 0; i < ui->npool; i++) {
+		struct panel *p = ui->pool[i];
+
+		if (p->ops->tick != NULL && (p->visible || p->ticked)) {
+			p->ticked = p->visible;
+			ui_apply(ui, p, p->ops->tick(p, now));
+		}
+	}
 	if (ui->overlay != NULL && ui->overlay->ops->tick != NULL)
 		ui_apply(ui, ui->overlay, ui->overlay->ops->tick(ui->overlay, now));
 }

@@ -217,6 +217,8 @@ int text_width(const char *text);
 /* ---- commands (commands.c, cmd_*.c) ---- */
 extern const struct ui_cmd command_table[]; /* ends with a NULL name */
 const struct ui_cmd *command_find(const char *name);
+/** command_here() - the workstation's, or the focused view's own; NULL: none. */
+const struct ui_cmd *command_here(struct ui *ui, const char *name);
 int command_run(struct ui *ui, const char *line); /* 0 or -errno; has said why */
 int command_exec(struct ui *ui, int argc, char **argv);
 

@@ -194,7 +194,8 @@ static void last_words(struct ui_vm *vm, char *out, size_t size)
 	line = line != NULL ? line + 1 : text;
 	if (sscanf(line, "%4d-%2d-%2d %d:%d:%d.%d %n", &skip, &skip, &skip, &skip, &skip, &skip, &skip, &date) == 7)
 		line += date;
-	snprintf(out, size, "%.250s", line);
+	if (strncmp(line, "vitrine ", 8) != 0) /* its greeting: it had nothing to say since */
+		snprintf(out, size, "%.250s", line);
 }
 
 static void conn_closed(void *arg, const char *why)

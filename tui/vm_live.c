@@ -155,7 +155,9 @@ void vm_event(void *arg, const char *name, const char *json_data)
 		vm->info.state = VMC_PAUSED;
 	} else if (strcmp(name, "RESUME") == 0) {
 		vm->info.state = VMC_RUNNING;
+		vm->ending = false;
 	} else if (strcmp(name, "RESET") == 0) {
+		vm->ending = false;
 		ui_say(ui, "%s was reset", vm->name);
 	} else if (strcmp(name, "SHUTDOWN") == 0) {
 		vm->info.state = VMC_STOPPED;

@@ -158,8 +158,9 @@ try_goto() {
 }
 try_scroll() {
 	keys Enter; see '[CONSOLE a]'; keys C-]; keys '['
-	expect "scroll: by tmux's habit" 'looking back'
+	expect "scroll: by tmux's habit" ' v select'
 	expect "scroll: in CONTROL mode" '[CONTROL]'
+	keys q; expect_gone "scroll: q leaves it" ' v select'
 }
 try_filter() {
 	keys /; wait_for 5 prompted /; T send-keys -t "=t:" -l zzz

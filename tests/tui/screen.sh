@@ -136,6 +136,10 @@ kill -9 "$(pid_of b)"
 expect "a VM killed with -9 is said to be lost" 'b is lost'
 run_inside 'peek 0x100000'
 expect "its neighbour answers" '[0x100000]'
+keys C-]; see '[CONTROL]'; palette select b; keys 2 z
+expect "its console can still be read" 'look at a virtual machine'
+expect "and says that it is over" 'said last'
+keys z; palette select a; see ' a · console'
 kill -9 "$(ui_pid)"
 gone_ui() { [ -z "$(ui_pid)" ]; }
 check "the workstation is killed with -9" wait_for 5 gone_ui

@@ -145,10 +145,30 @@ static size_t snapshot_loaded(struct term *t, const char *bytes, size_t len)
 	return (size_t)(at - bytes) + sizeof(mark) - 1;
 }
 
+/*
+ * What a new connection does to what is shown, when it brings its first byte: a process that is being killed takes
+ * connections for a moment and says nothing on them, and its last words must stay.
+ */
+static void begin_again(struct term *t)
+{
+	static const char again[] = "\033[?1049l\033[!p\033[m\r\n-- the console is back --\r\n";
+
+	if (t->first == TERM_FIRST_CLEAR) {
+		vt_clear(t->vt);
+		t->scrolled = t->held = false;
+	} else if (t->first == TERM_FIRST_BACK) {
+		vt_feed(t->vt, "\030", 1); /* CAN: out of a sequence that was cut off */
+		vt_feed(t->vt, again, sizeof(again) - 1);
+	}
+	t->first = TERM_FIRST_NOTHING;
+}
+
 static void take(struct term *t, const char *bytes, size_t len)
 {
-	size_t done = snapshot_loaded(t, bytes, len);
+	size_t done;
 
+	begin_again(t);
+	done = snapshot_loaded(t, bytes, len);
 	bytes += done;
 	len -= done;
 	if (t->history) {
@@ -205,20 +225,14 @@ void term_read_console(struct term *t)
 
 void term_attach(struct term *t, int fd, uint32_t flags, uint32_t history)
 {
-	static const char again[] = "\033[?1049l\033[!p\033[m\r\n-- the console is back --\r\n";
-
 	if (t->console >= 0)
 		close(t->console);
 	t->console = fd;
 	t->queue_len = 0;
 	atomic_store(&t->grid->input_queued, 0);
-	if (flags & TERM_ATTACH_CLEAR) {
-		vt_clear(t->vt);
-		t->scrolled = t->held = false;
-	} else if (atomic_load(&t->grid->bytes)) {
-		vt_feed(t->vt, "\030", 1); /* CAN: out of a sequence that was cut off */
-		vt_feed(t->vt, again, sizeof(again) - 1);
-	}
+	t->first = flags & TERM_ATTACH_CLEAR  ? TERM_FIRST_CLEAR :
+		atomic_load(&t->grid->bytes) ? TERM_FIRST_BACK :
+					       TERM_FIRST_NOTHING;
 	t->context_len = 0;
 	t->history = true;
 	t->skip_history = flags & TERM_ATTACH_SKIP_HISTORY;

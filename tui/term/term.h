@@ -24,6 +24,7 @@ struct term {
 	struct vt *vt;
 
 	/* the console */
+	enum { TERM_FIRST_NOTHING, TERM_FIRST_CLEAR, TERM_FIRST_BACK } first; /* what its first byte does */
 	bool history, skip_history, no_answers;
 	uint32_t history_left;
 	uint64_t last_read_us; /* or when it was attached */
