@@ -109,7 +109,8 @@ static void table_write(void *dev, uint64_t off, const void *data, uint32_t len)
 	struct pci_msix_vector *v = &d->msix.v[off / PCI_MSIX_ENTRY_SIZE];
 	uint8_t entry[PCI_MSIX_ENTRY_SIZE];
 
-	if (len < 4 || off % len)
+	/* KVM cuts what crosses a page into pieces of any length. */
+	if ((len != 4 && len != 8) || off % len)
 		return;
 	table_read(d, off & ~(uint64_t)(PCI_MSIX_ENTRY_SIZE - 1), entry, sizeof(entry));
 	memcpy(entry + off % PCI_MSIX_ENTRY_SIZE, data, len);

@@ -236,6 +236,8 @@ static void test_msix_table(void **state)
 	vdrv_write(d, d->msix + 24, 1, 0x99); /* too narrow */
 	vdrv_write(d, d->msix + 26, 4, 0x99);
 	vdrv_write(d, d->msix + 20, 8, 0);
+	vdrv_write(d, d->msix + 24, 6, 0x99); /* a piece of something */
+	vdrv_write(d, d->msix + 15, 5, 0x99); /* it would leave its entry */
 	assert_int_equal(vdrv_read(d, d->msix + 24, 4), 0x41);
 	assert_int_equal(vdrv_read(d, d->msix + 20, 4), 0x12345678);
 	assert_int_equal(vdrv_read(d, d->msix + 48, 4), 0xffffffff); /* there is no fourth */
