@@ -37,8 +37,9 @@ static void panic_write(void *dev, uint64_t off, const void *data, uint32_t len)
 	(void)len;
 	if (!(*(const uint8_t *)data & EVENT_PANICKED))
 		return;
-	p->panics++;
-	vmc_vm_request(p->vm, VMC_EVENT_PANIC, 0);
+	/* Once, until a reset: a guest that says it in a loop would fill the log and the clients. */
+	if (p->panics++ == 0)
+		vmc_vm_request(p->vm, VMC_EVENT_PANIC, 0);
 }
 
 static const struct vmc_bus_ops bus_ops = { panic_read, panic_write };
