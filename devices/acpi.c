@@ -1,8 +1,9 @@
 /*
- * acpi.c - the ACPI tables, built at each boot: RSDP, XSDT, FADT, FACS, MADT and the DSDT that iasl made of dsdt.asl.
+ * acpi.c - the ACPI tables, built at each boot: RSDP, XSDT, FADT, FACS, MADT and the DSDT that iasl
+ * made of dsdt.asl.
  *
- * Spec: ACPI 6.5 §5.2 (tables), §5.2.9 (FADT), §5.2.12 (MADT). They lie in 0xe0000..0xfffff, which no memory map
- * calls RAM, and where a kernel that was told nothing scans for the RSDP.
+ * Spec: ACPI 6.5 §5.2 (tables), §5.2.9 (FADT), §5.2.12 (MADT). They lie in 0xe0000..0xfffff, which
+ * no memory map calls RAM, and where a kernel that was told nothing scans for the RSDP.
  *
  * Thread: owner (main loop).
  */
@@ -18,7 +19,13 @@ static const uint8_t dsdt[] = {
 enum { HEADER = 36, RSDP_SIZE = 36, FACS_SIZE = 64, FADT_SIZE = 276, ALIGN = 64 };
 enum { SPACE_IO = 1, ACCESS_BYTE = 1 };
 enum { BOOT_LEGACY_DEVICES = 1, BOOT_NO_VGA = 4, BOOT_NO_ASPM = 16 };
-enum { F_WBINVD = 1, F_PROC_C1 = 4, F_NO_SLEEP_BUTTON = 32, F_NO_FIXED_RTC = 64, F_RESET_REG = 1024 };
+enum {
+	F_WBINVD = 1,
+	F_PROC_C1 = 4,
+	F_NO_SLEEP_BUTTON = 32,
+	F_NO_FIXED_RTC = 64,
+	F_RESET_REG = 1024
+};
 enum { RESET_PORT = 0xcf9, RESET_VALUE = 6, CMOS_CENTURY = 0x32 };
 enum { LAPIC_ADDR = 0xfee00000, IOAPIC_ADDR = 0xfec00000, PCAT_COMPAT = 1 };
 enum { MADT_LAPIC, MADT_IOAPIC, MADT_OVERRIDE, MADT_LAPIC_NMI = 4 };
@@ -27,7 +34,7 @@ enum { ACTIVE_HIGH_LEVEL = 0xd, ALL_CPUS = 0xff };
 struct tables {
 	struct vmc_vm *vm;
 	uint64_t next; /* where the next one goes */
-	int rc;	       /* the first failure */
+	int rc;        /* the first failure */
 };
 
 static uint8_t sum(const uint8_t *data, size_t len)
@@ -101,7 +108,7 @@ static void port_register(struct vmc_out *out, uint8_t bits, uint8_t access, uin
 
 static uint64_t facs(struct tables *t)
 {
-	uint8_t f[FACS_SIZE] = { 'F', 'A', 'C', 'S', FACS_SIZE };
+	uint8_t f[FACS_SIZE] = {'F', 'A', 'C', 'S', FACS_SIZE};
 
 	f[32] = 2; /* version */
 	return put(t, f, sizeof(f));
@@ -112,13 +119,13 @@ static void fadt_ports(struct vmc_out *o)
 	vmc_out_u32(o, ACPI_PM_PORT + ACPI_PM1_EVT);
 	vmc_out_u32(o, 0);
 	vmc_out_u32(o, ACPI_PM_PORT + ACPI_PM1_CNT);
-	zeros(o, 5 * 4);   /* PM1b, PM2, PM timer, general purpose events: none */
-	vmc_out_u8(o, 4);  /* PM1_EVT_LEN */
-	vmc_out_u8(o, 2);  /* PM1_CNT_LEN */
-	zeros(o, 6);	   /* the other lengths, _CST */
+	zeros(o, 5 * 4);      /* PM1b, PM2, PM timer, general purpose events: none */
+	vmc_out_u8(o, 4);     /* PM1_EVT_LEN */
+	vmc_out_u8(o, 2);     /* PM1_CNT_LEN */
+	zeros(o, 6);          /* the other lengths, _CST */
 	vmc_out_u16(o, 101);  /* more than 100 us: no C2 */
 	vmc_out_u16(o, 1001); /* more than 1000 us: no C3 */
-	zeros(o, 8);	      /* caches are coherent; no duty cycle; no alarm registers for day and month */
+	zeros(o, 8); /* caches are coherent; no duty cycle; no alarm registers for day and month */
 	vmc_out_u8(o, CMOS_CENTURY);
 }
 
@@ -159,7 +166,7 @@ static uint64_t madt(struct tables *t, uint32_t vcpus)
 	vmc_out_u32(&o, LAPIC_ADDR);
 	vmc_out_u32(&o, PCAT_COMPAT);
 	for (i = 0; i < vcpus; i++) {
-		const uint8_t lapic[] = { MADT_LAPIC, 8, i, i, 1, 0, 0, 0 }; /* enabled */
+		const uint8_t lapic[] = {MADT_LAPIC, 8, i, i, 1, 0, 0, 0}; /* enabled */
 
 		vmc_out_bytes(&o, lapic, sizeof(lapic));
 	}
@@ -168,10 +175,13 @@ static uint64_t madt(struct tables *t, uint32_t vcpus)
 	vmc_out_u16(&o, 0); /* its ID */
 	vmc_out_u32(&o, IOAPIC_ADDR);
 	vmc_out_u32(&o, 0); /* first GSI */
-	vmc_out_bytes(&o, (const uint8_t[]){ MADT_OVERRIDE, 10, 0, 0, 2, 0, 0, 0, 0, 0 }, 10); /* the PIT */
-	vmc_out_bytes(&o, (const uint8_t[]){ MADT_OVERRIDE, 10, 0, ACPI_SCI_GSI, ACPI_SCI_GSI, 0, 0, 0,
-		ACTIVE_HIGH_LEVEL, 0 }, 10);
-	vmc_out_bytes(&o, (const uint8_t[]){ MADT_LAPIC_NMI, 6, ALL_CPUS, 0, 0, 1 }, 6); /* LINT1 */
+	vmc_out_bytes(
+		&o, (const uint8_t[]){MADT_OVERRIDE, 10, 0, 0, 2, 0, 0, 0, 0, 0}, 10); /* the PIT */
+	vmc_out_bytes(&o,
+		(const uint8_t[]){MADT_OVERRIDE, 10, 0, ACPI_SCI_GSI, ACPI_SCI_GSI, 0, 0, 0,
+			ACTIVE_HIGH_LEVEL, 0},
+		10);
+	vmc_out_bytes(&o, (const uint8_t[]){MADT_LAPIC_NMI, 6, ALL_CPUS, 0, 0, 1}, 6); /* LINT1 */
 	return table_end(t, &o);
 }
 
@@ -198,7 +208,7 @@ static void root(struct tables *t, uint64_t rsdp_at, uint64_t fadt_at, uint64_t 
 
 int acpi_write(struct vmc_vm *vm, uint32_t vcpus, uint64_t *rsdp)
 {
-	struct tables t = { .vm = vm, .next = ACPI_TABLES + ALIGN };
+	struct tables t = {.vm = vm, .next = ACPI_TABLES + ALIGN};
 	uint64_t facs_at = facs(&t), dsdt_at = put(&t, dsdt, sizeof(dsdt));
 	uint64_t fadt_at = fadt(&t, facs_at, dsdt_at), madt_at = madt(&t, vcpus);
 

@@ -2,7 +2,8 @@
  * acpi_pm.c - the fixed hardware of ACPI: PM1a event and control registers, the power button, S5.
  *
  * Spec: ACPI 6.5 §4.8.3 (PM1 registers), §4.8.2.2.1 (power button), §16.1 (sleep types).
- * The machine is always in ACPI mode (SCI_EN reads 1, no SMI command port). The SCI is level, GSI 9.
+ * The machine is always in ACPI mode (SCI_EN reads 1, no SMI command port). The SCI is level,
+ * GSI 9.
  *
  * Threads: registers on vCPU threads, the button on the main loop; device lock held.
  */
@@ -14,8 +15,14 @@
 #include <string.h>
 
 enum { STS_GBL = 1 << 5, STS_PWRBTN = 1 << 8, STS_WAKE = 1 << 15 };
-/* The clock never wakes the machine, but Linux wants to be able to switch that on (and off again). */
-enum { EN_GBL = 1 << 5, EN_PWRBTN = 1 << 8, EN_RTC = 1 << 10, EN_ALL = EN_GBL | EN_PWRBTN | EN_RTC };
+/* The clock never wakes the machine, but Linux wants to be able to switch that on (and off again).
+ */
+enum {
+	EN_GBL = 1 << 5,
+	EN_PWRBTN = 1 << 8,
+	EN_RTC = 1 << 10,
+	EN_ALL = EN_GBL | EN_PWRBTN | EN_RTC
+};
 enum { CNT_SCI_EN = 1, CNT_BM_RLD = 2, CNT_SLP_TYP = 7 << 10, CNT_SLP_EN = 1 << 13 };
 #define STS_ALL (STS_GBL | STS_PWRBTN | STS_WAKE)
 
@@ -32,7 +39,7 @@ static void update_line(struct acpi_pm *pm)
 /* The registers as bytes, in port order. */
 static void pack(const struct acpi_pm *pm, uint8_t bytes[ACPI_PM_LEN])
 {
-	const uint16_t regs[] = { pm->sts, pm->en, pm->cnt | CNT_SCI_EN };
+	const uint16_t regs[] = {pm->sts, pm->en, pm->cnt | CNT_SCI_EN};
 	unsigned i;
 
 	for (i = 0; i < 3; i++) {
@@ -81,7 +88,7 @@ static void pm_write(void *dev, uint64_t off, const void *data, uint32_t len)
 	update_line(dev);
 }
 
-static const struct vmc_bus_ops bus_ops = { pm_read, pm_write };
+static const struct vmc_bus_ops bus_ops = {pm_read, pm_write};
 
 bool acpi_pm_button(struct acpi_pm *pm)
 {
@@ -138,8 +145,8 @@ static int pm_load(void *dev, struct vmc_in *in, uint32_t version)
 	if (rc < 0)
 		return rc;
 	if (sts & ~STS_ALL || en & ~EN_ALL || cnt & ~(CNT_BM_RLD | CNT_SLP_TYP))
-		return vmc_in_fail(in, -EBADMSG, "power registers %#x %#x %#x: no such bits", sts, en,
-			cnt);
+		return vmc_in_fail(
+			in, -EBADMSG, "power registers %#x %#x %#x: no such bits", sts, en, cnt);
 	pm->sts = sts;
 	pm->en = en;
 	pm->cnt = cnt;

@@ -1,8 +1,8 @@
 /*
  * pvpanic.c - the port through which a guest kernel says that it has panicked.
  *
- * Spec: QEMU 7.2, docs/specs/pvpanic.txt. A read tells which events are known: bit 0, "panicked", and
- * not bit 1, "a crash kernel takes over".
+ * Spec: QEMU 7.2, docs/specs/pvpanic.txt. A read tells which events are known: bit 0, "panicked",
+ * and not bit 1, "a crash kernel takes over".
  *
  * Threads: vCPU threads, device lock held.
  */
@@ -42,7 +42,7 @@ static void panic_write(void *dev, uint64_t off, const void *data, uint32_t len)
 		vmc_vm_request(p->vm, VMC_EVENT_PANIC, 0);
 }
 
-static const struct vmc_bus_ops bus_ops = { panic_read, panic_write };
+static const struct vmc_bus_ops bus_ops = {panic_read, panic_write};
 
 static void panic_describe(void *dev, struct vmc_device_info *info)
 {

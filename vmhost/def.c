@@ -17,7 +17,7 @@ const struct def_setting def_settings[] = {
 	{"vcpus", "vcpus", "N", DEF_UINT, AT(vcpus), 1, VMC_MAX_VCPUS, NULL,
 		"number of vCPUs (default 1)"},
 	{"kernel", "kernel", "PATH|guest:NAME", DEF_PATH, AT(kernel), 0, 4096, NULL,
-		"kernel to boot: an ELF file with a PVH entry, or a guest that came with vitrine"},
+		"kernel to boot: a Linux bzImage, an ELF file with a PVH entry, or a guest that came with vitrine"},
 	{"initrd", "initrd", "PATH", DEF_PATH, AT(initrd), 0, 4096, NULL,
 		"initial RAM disk for the kernel"},
 	{"cmdline", "append", "STRING", DEF_STRING, AT(cmdline), 0, 2047, NULL,

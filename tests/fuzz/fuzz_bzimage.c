@@ -1,6 +1,6 @@
 /*
- * fuzz_bzimage.c - any setup header and any size: the bzImage loader must take or refuse it and touch nothing else. On a
- * fake KVM.
+ * fuzz_bzimage.c - any setup header and any size: the bzImage loader must take or refuse it and
+ * touch nothing else. On a fake KVM.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -16,12 +16,15 @@ static void check(struct vmc_vm *vm, const struct vmc_boot_info *info, size_t in
 {
 	struct vmc_regs regs;
 
-	if (info->low >= info->high || info->high > RAM || info->entry < info->low || info->entry >= info->high)
+	if (info->low >= info->high || info->high > RAM || info->entry < info->low ||
+		info->entry >= info->high)
 		abort();
-	if (info->initrd_gpa && (info->initrd_gpa + initrd > RAM ||
-		(info->initrd_gpa < info->high && info->low < info->initrd_gpa + initrd)))
+	if (info->initrd_gpa &&
+		(info->initrd_gpa + initrd > RAM ||
+			(info->initrd_gpa < info->high && info->low < info->initrd_gpa + initrd)))
 		abort();
-	if (vmc_vcpu_get_regs(vmc_vcpu_get(vm, 0), &regs) < 0 || regs.rip != info->entry || regs.rsi >= RAM)
+	if (vmc_vcpu_get_regs(vmc_vcpu_get(vm, 0), &regs) < 0 || regs.rip != info->entry ||
+		regs.rsi >= RAM)
 		abort();
 }
 
@@ -29,9 +32,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct vmc_vm *vm;
 	static const uint8_t initrd[10000];
-	struct vmc_config cfg = { .id = "fuzz", .ram_bytes = RAM, .vcpus = 1, .managed = true };
-	struct vmc_boot_range reserved = { 0x180000, 0x1000, 3 };
-	struct vmc_boot_params p = { .kernel_size = size, .cmdline = "fuzz", .reserved = &reserved };
+	struct vmc_config cfg = {.id = "fuzz", .ram_bytes = RAM, .vcpus = 1, .managed = true};
+	struct vmc_boot_range reserved = {0x180000, 0x1000, 3};
+	struct vmc_boot_params p = {.kernel_size = size, .cmdline = "fuzz", .reserved = &reserved};
 	struct vmc_boot_info info;
 	uint8_t *file = malloc(size + 1);
 	char err[200];

@@ -1,4 +1,5 @@
-/* test_devices_acpi.c - the ACPI tables as a kernel reads them, the power button, power off, pvpanic. */
+/* test_devices_acpi.c - the ACPI tables as a kernel reads them, the power button, power off,
+ * pvpanic. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -71,10 +72,14 @@ static void check_fadt(struct fix *f, uint64_t gpa)
 	assert_true(dsdt_len > 300);
 	assert_int_equal(le(t + 46, 2), 9);
 	assert_int_equal(le(t + 48, 4), 0); /* no SMI: ACPI mode from the start */
-	assert_true(le(t + 56, 4) == PM1_STS && t[88] == 4 && le(t + 152, 8) == PM1_STS && t[149] == 32);
-	assert_true(le(t + 64, 4) == PM1_CNT && t[89] == 2 && le(t + 176, 8) == PM1_CNT && t[173] == 16);
-	assert_true(le(t + 112, 4) & 1 << 10 && t[116] == 1 && le(t + 120, 8) == 0xcf9 && t[128] == 6);
-	assert_false(le(t + 112, 4) & (1 << 4 | 1 << 20)); /* a fixed power button; not hardware-reduced */
+	assert_true(le(t + 56, 4) == PM1_STS && t[88] == 4 && le(t + 152, 8) == PM1_STS &&
+		    t[149] == 32);
+	assert_true(le(t + 64, 4) == PM1_CNT && t[89] == 2 && le(t + 176, 8) == PM1_CNT &&
+		    t[173] == 16);
+	assert_true(
+		le(t + 112, 4) & 1 << 10 && t[116] == 1 && le(t + 120, 8) == 0xcf9 && t[128] == 6);
+	assert_false(le(t + 112, 4) &
+		     (1 << 4 | 1 << 20)); /* a fixed power button; not hardware-reduced */
 	assert_int_equal(t[108], 0x32);
 }
 
@@ -94,7 +99,8 @@ static void check_madt(struct fix *f, uint64_t gpa, unsigned vcpus)
 		}
 		ioapics += t[at] == 1 && le(t + at + 4, 4) == 0xfec00000 && le(t + at + 8, 4) == 0;
 		pit += t[at] == 2 && t[at + 3] == 0 && le(t + at + 4, 4) == 2;
-		sci += t[at] == 2 && t[at + 3] == 9 && le(t + at + 4, 4) == 9 && le(t + at + 8, 2) == 0xd;
+		sci += t[at] == 2 && t[at + 3] == 9 && le(t + at + 4, 4) == 9 &&
+		       le(t + at + 8, 2) == 0xd;
 	}
 	assert_int_equal(at, len);
 	assert_int_equal(lapics, vcpus);
@@ -104,7 +110,7 @@ static void check_madt(struct fix *f, uint64_t gpa, unsigned vcpus)
 static void test_tables(void **state)
 {
 	struct fix *f = *state;
-	const unsigned counts[] = { 1, 2, 8, VMC_MAX_VCPUS };
+	const unsigned counts[] = {1, 2, 8, VMC_MAX_VCPUS};
 	const uint8_t *t;
 	size_t len;
 	uint64_t rsdp = 0;
@@ -112,7 +118,8 @@ static void test_tables(void **state)
 
 	for (i = 0; i < 4; i++) {
 		assert_int_equal(acpi_write(f->vm, counts[i], &rsdp), 0);
-		assert_true(rsdp % 16 == 0 && rsdp >= 0xe0000 && rsdp < 0x100000); /* where a scan finds it */
+		assert_true(rsdp % 16 == 0 && rsdp >= 0xe0000 &&
+			    rsdp < 0x100000); /* where a scan finds it */
 		t = fake_ram(f->vm, rsdp);
 		assert_memory_equal(t, "RSD PTR ", 8);
 		assert_sums_up(t, 20);
@@ -140,7 +147,7 @@ static void test_power_button(void **state)
 	struct fix *f = *state;
 
 	assert_int_equal(fake_in(f->vm, PM1_CNT, 2), 1); /* SCI_EN: ACPI mode */
-	assert_false(machine_powerdown(f->m)); /* nobody listens */
+	assert_false(machine_powerdown(f->m));           /* nobody listens */
 	assert_int_equal(fake_in(f->vm, PM1_STS, 2), 0);
 	fake_out(f->vm, PM1_EN, 2, 0xffff);
 	assert_int_equal(fake_in(f->vm, PM1_EN, 2), 1 << 10 | 1 << 8 | 1 << 5);
@@ -187,7 +194,7 @@ static void test_power_off(void **state)
 	struct fix *f = *state;
 	int64_t code = -5;
 
-	fake_out(f->vm, PM1_CNT, 2, 5 << 10); /* the type alone does nothing */
+	fake_out(f->vm, PM1_CNT, 2, 5 << 10);           /* the type alone does nothing */
 	fake_out(f->vm, PM1_CNT, 2, 3 << 10 | 1 << 13); /* nor does another state */
 	assert_int_equal(fake_request(f->vm, NULL), VMC_EVENT_NONE);
 	fake_out(f->vm, PM1_CNT, 2, 5 << 10 | 1 << 13 | 1);
@@ -226,7 +233,8 @@ static void test_intx_wiring(void **state)
 	t = table(f, le(t + 40, 4), "DSDT", &len);
 	/* Package, 4 elements, DWord slot << 16 | 0xffff, Zero, Zero, Byte GSI */
 	for (at = 36; at + 12 <= len; at++) {
-		if (t[at] != 0x12 || t[at + 2] != 4 || t[at + 3] != 0x0c || le(t + at + 4, 2) != 0xffff)
+		if (t[at] != 0x12 || t[at + 2] != 4 || t[at + 3] != 0x0c ||
+			le(t + at + 4, 2) != 0xffff)
 			continue;
 		assert_true(t[at + 8] == 0 && t[at + 9] == 0 && t[at + 10] == 0x0a);
 		assert_int_equal(t[at + 11], machine_intx_gsi(le(t + at + 6, 2)));

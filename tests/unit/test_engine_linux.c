@@ -1,6 +1,6 @@
 /*
- * test_engine_linux.c - the bzImage loader with good and with broken images: what it tells the kernel, where it puts
- * things, and the registers it sets. On a fake KVM.
+ * test_engine_linux.c - the bzImage loader with good and with broken images: what it tells the
+ * kernel, where it puts things, and the registers it sets. On a fake KVM.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,7 +23,7 @@ static struct test_bzimage bz;
 
 static int setup(void **state)
 {
-	struct vmc_config cfg = { .id = "boot", .ram_bytes = 16 * MIB, .vcpus = 1, .managed = true };
+	struct vmc_config cfg = {.id = "boot", .ram_bytes = 16 * MIB, .vcpus = 1, .managed = true};
 	char err[200];
 
 	test_bz_make(&bz);
@@ -59,7 +59,8 @@ static uint64_t translate(uint64_t cr3, uint64_t va)
 
 static void a_good_image(void **state)
 {
-	struct vmc_boot_params p = { .kernel = &bz, .kernel_size = sizeof(bz), .cmdline = "console=hvc0" };
+	struct vmc_boot_params p = {
+		.kernel = &bz, .kernel_size = sizeof(bz), .cmdline = "console=hvc0"};
 	struct vmc_boot_info info;
 	struct vmc_regs regs;
 	struct vmc_sregs s;
@@ -68,27 +69,37 @@ static void a_good_image(void **state)
 
 	assert_int_equal(vmc_boot_load(vm, &p, &info), 0);
 	assert_string_equal(info.protocol, "linux");
-	assert_true(info.low == BZ_PREF && info.high == BZ_PREF + BZ_INIT && info.entry == BZ_PREF + 0x200);
+	assert_true(info.low == BZ_PREF && info.high == BZ_PREF + BZ_INIT &&
+		    info.entry == BZ_PREF + 0x200);
 	assert_int_equal(vmc_vcpu_sample(vmc_vcpu_get(vm, 0), &regs, &s), 0);
-	assert_true(regs.rip == info.entry && regs.rflags == 2 && regs.rsi < 0xa0000 && regs.rsi >= 0x1000);
+	assert_true(regs.rip == info.entry && regs.rflags == 2 && regs.rsi < 0xa0000 &&
+		    regs.rsi >= 0x1000);
 	read_guest(regs.rip, &first, 1);
 	assert_int_equal(first, 0xf4);
-	assert_true((s.cr0 & 0x80000001) == 0x80000001 && s.cr4 & 0x20 && (s.efer & 0x500) == 0x500);
-	assert_true(s.cs.selector == 0x10 && s.cs.l && !s.cs.db && s.ds.selector == 0x18 && s.ss.type == 3);
+	assert_true(
+		(s.cr0 & 0x80000001) == 0x80000001 && s.cr4 & 0x20 && (s.efer & 0x500) == 0x500);
+	assert_true(s.cs.selector == 0x10 && s.cs.l && !s.cs.db && s.ds.selector == 0x18 &&
+		    s.ss.type == 3);
 	assert_true(s.gdt.limit >= 0x1f);
 	read_guest(s.gdt.base, gdt, sizeof(gdt));
-	assert_true(gdt[2] >> 53 & 1 && gdt[2] >> 47 & 1 && gdt[3] >> 47 & 1); /* long code; both present */
+	assert_true(gdt[2] >> 53 & 1 && gdt[2] >> 47 & 1 &&
+		    gdt[3] >> 47 & 1); /* long code; both present */
 	for (uint64_t va = 0x1234; va < 1ull << 32; va += 0x1ff0123)
 		assert_true(translate(s.cr3, va) == va);
 }
 
 static void zero_page(void **state)
 {
-	static const struct vmc_boot_range reserved = { 0x600000, 0x10000, 3 };
+	static const struct vmc_boot_range reserved = {0x600000, 0x10000, 3};
 	static uint8_t initrd[5000];
-	struct vmc_boot_params p = { .kernel = &bz, .kernel_size = sizeof(bz), .cmdline = "console=hvc0 quiet",
-		.initrd = initrd, .initrd_size = sizeof(initrd), .rsdp_gpa = 0xe0000, .reserved = &reserved,
-		.nreserved = 1 };
+	struct vmc_boot_params p = {.kernel = &bz,
+		.kernel_size = sizeof(bz),
+		.cmdline = "console=hvc0 quiet",
+		.initrd = initrd,
+		.initrd_size = sizeof(initrd),
+		.rsdp_gpa = 0xe0000,
+		.reserved = &reserved,
+		.nreserved = 1};
 	struct vmc_boot_info info;
 	struct boot_params z;
 	struct vmc_regs regs;
@@ -101,9 +112,11 @@ static void zero_page(void **state)
 	assert_int_equal(vmc_boot_load(vm, &p, &info), 0);
 	assert_int_equal(vmc_vcpu_get_regs(vmc_vcpu_get(vm, 0), &regs), 0);
 	read_guest(regs.rsi, &z, sizeof(z));
-	assert_true(z.hdr.header == 0x53726448 && z.hdr.boot_flag == 0xaa55 && z.hdr.init_size == BZ_INIT);
+	assert_true(z.hdr.header == 0x53726448 && z.hdr.boot_flag == 0xaa55 &&
+		    z.hdr.init_size == BZ_INIT);
 	assert_true(z.hdr.type_of_loader == 0xff && z.hdr.setup_data == 0 && z.sentinel == 0);
-	assert_true(z.acpi_rsdp_addr == 0xe0000 && z.ext_cmd_line_ptr == 0 && z.screen_info.orig_video_isVGA == 0);
+	assert_true(z.acpi_rsdp_addr == 0xe0000 && z.ext_cmd_line_ptr == 0 &&
+		    z.screen_info.orig_video_isVGA == 0);
 	assert_true(z.hdr.ramdisk_image == info.initrd_gpa && z.hdr.ramdisk_size == sizeof(initrd));
 	assert_true(info.initrd_gpa + sizeof(initrd) <= 0x800000 && info.initrd_gpa % 4096 == 0);
 	read_guest(info.initrd_gpa + 4992, text, 8);
@@ -125,8 +138,9 @@ static void zero_page(void **state)
 /* Where it would like to be is taken: it goes elsewhere, aligned, if it says that it can. */
 static void another_place(void **state)
 {
-	static const struct vmc_boot_range taken = { BZ_PREF + 0x1000, 0x1000, 2 };
-	struct vmc_boot_params p = { .kernel = &bz, .kernel_size = sizeof(bz), .reserved = &taken, .nreserved = 1 };
+	static const struct vmc_boot_range taken = {BZ_PREF + 0x1000, 0x1000, 2};
+	struct vmc_boot_params p = {
+		.kernel = &bz, .kernel_size = sizeof(bz), .reserved = &taken, .nreserved = 1};
 	struct vmc_boot_info info;
 
 	assert_int_equal(vmc_boot_load(vm, &p, &info), 0);
@@ -141,7 +155,7 @@ static void another_place(void **state)
 
 static void broken(const char *word, size_t size)
 {
-	struct vmc_boot_params p = { .kernel = &bz, .kernel_size = size };
+	struct vmc_boot_params p = {.kernel = &bz, .kernel_size = size};
 	int rc = vmc_boot_load(vm, &p, NULL);
 
 	if (rc != -ENOEXEC || !strstr(vmc_error(vm), word))
@@ -152,11 +166,11 @@ static void broken_images(void **state)
 {
 	struct setup_header *h = test_bz_header(&bz);
 
-#define CASE(word, change) \
-	do { \
-		test_bz_make(&bz); \
-		change; \
-		broken(word, sizeof(bz)); \
+#define CASE(word, change)                                                                         \
+	do {                                                                                       \
+		test_bz_make(&bz);                                                                 \
+		change;                                                                            \
+		broken(word, sizeof(bz));                                                          \
 	} while (0)
 	CASE("boot flag", h->boot_flag = 0xaa54);
 	CASE("2.11 is too old", h->version = 0x020b);
@@ -174,7 +188,7 @@ static void broken_images(void **state)
 #undef CASE
 	test_bz_make(&bz);
 	for (size_t cut = 0; cut < sizeof(bz); cut += 7) {
-		struct vmc_boot_params p = { .kernel = &bz, .kernel_size = cut };
+		struct vmc_boot_params p = {.kernel = &bz, .kernel_size = cut};
 
 		assert_int_equal(vmc_boot_load(vm, &p, NULL), -ENOEXEC);
 	}
@@ -185,7 +199,7 @@ static void what_the_caller_gets_wrong(void **state)
 	static char longest[102];
 	static uint8_t initrd[16 * MIB];
 	static struct vmc_boot_range many[64];
-	struct vmc_boot_params p = { .kernel = &bz, .kernel_size = sizeof(bz), .cmdline = longest };
+	struct vmc_boot_params p = {.kernel = &bz, .kernel_size = sizeof(bz), .cmdline = longest};
 
 	memset(longest, 'x', sizeof(longest) - 1);
 	assert_int_equal(vmc_boot_load(vm, &p, NULL), -EINVAL);
@@ -198,7 +212,7 @@ static void what_the_caller_gets_wrong(void **state)
 	assert_non_null(strstr(vmc_error(vm), "initrd"));
 	p.initrd = NULL;
 	for (unsigned i = 0; i < 64; i++)
-		many[i] = (struct vmc_boot_range){ 0x700000 + i * 0x2000, 0x1000, 2 };
+		many[i] = (struct vmc_boot_range){0x700000 + i * 0x2000, 0x1000, 2};
 	p.reserved = many;
 	p.nreserved = 64; /* 64 ranges, RAM around each: more than a zero page holds */
 	assert_int_equal(vmc_boot_load(vm, &p, NULL), -EINVAL);

@@ -1,6 +1,6 @@
 /*
- * boot.c - a guest kernel into memory, and vCPU 0 to its entry: what the protocols share (loader.h).
- * Owner thread, VM created or just reset.
+ * boot.c - a guest kernel into memory, and vCPU 0 to its entry: what the protocols share
+ * (loader.h). Owner thread, VM created or just reset.
  */
 #include "vmcore/engine/loader.h"
 
@@ -12,7 +12,7 @@
 void boot_use(struct loader *l, uint64_t start, uint64_t end)
 {
 	if (l->nused < MAX_USED && end > start)
-		l->used[l->nused++] = (struct range){ start, end };
+		l->used[l->nused++] = (struct range){start, end};
 }
 
 static void find_ram(struct loader *l)
@@ -41,7 +41,8 @@ bool boot_in_ram(const struct loader *l, uint64_t gpa, uint64_t size)
 	return false;
 }
 
-uint64_t boot_place(const struct loader *l, uint64_t size, uint64_t align, struct range within, bool high)
+uint64_t boot_place(
+	const struct loader *l, uint64_t size, uint64_t align, struct range within, bool high)
 {
 	size = (size + VMC_PAGE_SIZE - 1) & ~(uint64_t)(VMC_PAGE_SIZE - 1);
 	for (size_t k = 0; k < l->nram; k++) {
@@ -53,14 +54,16 @@ uint64_t boot_place(const struct loader *l, uint64_t size, uint64_t align, struc
 		if (start >= end || end - start < size)
 			continue;
 		at = high ? (end - size) & ~(align - 1) : start;
-		for (size_t tries = 0; tries <= l->nused && at >= start && at + size <= end; tries++) {
+		for (size_t tries = 0; tries <= l->nused && at >= start && at + size <= end;
+			tries++) {
 			const struct range *c = boot_conflict(l, at, at + size);
 
 			if (!c)
 				return at;
 			if (high && c->start < size)
 				break;
-			at = high ? (c->start - size) & ~(align - 1) : (c->end + align - 1) & ~(align - 1);
+			at = high ? (c->start - size) & ~(align - 1)
+				  : (c->end + align - 1) & ~(align - 1);
 		}
 	}
 	return 0;
@@ -74,7 +77,7 @@ static void add_map(struct loader *l, uint64_t start, uint64_t end, uint32_t typ
 		return;
 	for (; at > 0 && l->map[at - 1].gpa > start; at--)
 		l->map[at] = l->map[at - 1];
-	l->map[at] = (struct map_entry){ .gpa = start, .size = end - start, .type = type };
+	l->map[at] = (struct map_entry){.gpa = start, .size = end - start, .type = type};
 	l->nmap++;
 }
 
@@ -111,11 +114,13 @@ int boot_initrd(struct loader *l, uint64_t limit)
 
 	if (!l->p->initrd || !l->p->initrd_size)
 		return 0;
-	l->initrd = boot_place(l, l->p->initrd_size, VMC_PAGE_SIZE, (struct range){ 0, limit }, true);
+	l->initrd = boot_place(l, l->p->initrd_size, VMC_PAGE_SIZE, (struct range){0, limit}, true);
 	to = l->initrd ? vmc_mem_ptr(l->vm, l->initrd, l->p->initrd_size, true) : NULL;
 	if (!to)
-		return vmc_fail(l->vm, -ENOEXEC, "no room for an initrd of %zu KiB in %" PRIu64
-			" MiB of RAM: give the VM more memory", l->p->initrd_size >> 10, vmc_mem_size(l->vm) >> 20);
+		return vmc_fail(l->vm, -ENOEXEC,
+			"no room for an initrd of %zu KiB in %" PRIu64
+			" MiB of RAM: give the VM more memory",
+			l->p->initrd_size >> 10, vmc_mem_size(l->vm) >> 20);
 	memcpy(to, l->p->initrd, l->p->initrd_size);
 	vmc_mem_mark_dirty(l->vm, l->initrd, l->p->initrd_size);
 	boot_use(l, l->initrd, l->initrd + l->p->initrd_size);
@@ -127,21 +132,23 @@ int boot_cmdline(struct loader *l, size_t max, const char **text, size_t *len)
 	*text = l->p->cmdline ? l->p->cmdline : "";
 	*len = strlen(*text) + 1;
 	if (*len - 1 > max)
-		return vmc_fail(l->vm, -EINVAL, "the command line has %zu bytes: %zu are possible", *len - 1, max);
+		return vmc_fail(l->vm, -EINVAL, "the command line has %zu bytes: %zu are possible",
+			*len - 1, max);
 	return 0;
 }
 
 static int load(struct loader *l, struct vmc_boot_info *info)
 {
 	if (l->p->nreserved > MAX_RESERVED)
-		return vmc_fail(l->vm, -EINVAL, "%zu reserved ranges: %u are possible", l->p->nreserved,
-			MAX_RESERVED);
+		return vmc_fail(l->vm, -EINVAL, "%zu reserved ranges: %u are possible",
+			l->p->nreserved, MAX_RESERVED);
 	find_ram(l);
 	for (size_t i = 0; i < l->p->nreserved; i++) {
 		const struct vmc_boot_range *r = &l->p->reserved[i];
 
 		if (!r->size || r->gpa + r->size < r->gpa)
-			return vmc_fail(l->vm, -EINVAL, "reserved range at %#" PRIx64 ": no such range", r->gpa);
+			return vmc_fail(l->vm, -EINVAL,
+				"reserved range at %#" PRIx64 ": no such range", r->gpa);
 		boot_use(l, r->gpa, r->gpa + r->size);
 	}
 	boot_use(l, LEGACY_START, LEGACY_END);
@@ -150,7 +157,8 @@ static int load(struct loader *l, struct vmc_boot_info *info)
 	return boot_is_linux(l->p) ? boot_linux(l, info) : boot_pvh(l, info);
 }
 
-int vmc_boot_load(struct vmc_vm *vm, const struct vmc_boot_params *params, struct vmc_boot_info *info)
+int vmc_boot_load(
+	struct vmc_vm *vm, const struct vmc_boot_params *params, struct vmc_boot_info *info)
 {
 	struct vmc_boot_info own;
 	struct loader *l;

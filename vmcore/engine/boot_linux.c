@@ -1,7 +1,7 @@
 /*
- * boot_linux.c - a bzImage by the 64-bit boot protocol (Linux 6.12, Documentation/arch/x86/boot.rst,
- * protocol 2.12 and newer; zero-page.rst). The file is hostile until checked. Owner thread, VM created
- * or just reset.
+ * boot_linux.c - a bzImage by the 64-bit boot protocol (Linux 6.12,
+ * Documentation/arch/x86/boot.rst, protocol 2.12 and newer; zero-page.rst). The file is hostile
+ * until checked. Owner thread, VM created or just reset.
  */
 #include "vmcore/engine/loader.h"
 
@@ -15,7 +15,7 @@
 #define HDR_MAGIC    0x202u
 #define BOOT_FLAG    0xaa55
 #define MIN_VERSION  0x020c /* the first that tells of a 64-bit entry */
-#define SECTOR	     512u
+#define SECTOR       512u
 #define ENTRY_64     0x200u
 #define CMDLINE_MAX  65535u
 #define KERNEL_FROM  0x100000ull
@@ -42,23 +42,28 @@ struct image {
 bool boot_is_linux(const struct vmc_boot_params *p)
 {
 	return p->kernel_size >= HDR_MAGIC + 4 &&
-		memcmp((const uint8_t *)p->kernel + HDR_MAGIC, "HdrS", 4) == 0;
+	       memcmp((const uint8_t *)p->kernel + HDR_MAGIC, "HdrS", 4) == 0;
 }
 
 static int bad_header(struct loader *l, const struct setup_header *h)
 {
 	if (h->boot_flag != BOOT_FLAG)
-		return vmc_fail(l->vm, -ENOEXEC, "bzImage: boot flag %#x is not %#x: the file is damaged",
-			h->boot_flag, BOOT_FLAG);
+		return vmc_fail(l->vm, -ENOEXEC,
+			"bzImage: boot flag %#x is not %#x: the file is damaged", h->boot_flag,
+			BOOT_FLAG);
 	if (h->version < MIN_VERSION)
-		return vmc_fail(l->vm, -ENOEXEC, "bzImage: boot protocol %u.%02u is too old: 2.12 (Linux 3.8) is wanted",
+		return vmc_fail(l->vm, -ENOEXEC,
+			"bzImage: boot protocol %u.%02u is too old: 2.12 (Linux 3.8) is wanted",
 			h->version >> 8, h->version & 0xff);
 	if (!(h->xloadflags & XLF_KERNEL_64))
-		return vmc_fail(l->vm, -ENOEXEC, "bzImage: no 64-bit entry: a kernel for x86-64 is wanted");
+		return vmc_fail(
+			l->vm, -ENOEXEC, "bzImage: no 64-bit entry: a kernel for x86-64 is wanted");
 	if (!(h->loadflags & LOADED_HIGH))
-		return vmc_fail(l->vm, -ENOEXEC, "bzImage: loads below 1 MiB (a zImage): a bzImage is wanted");
+		return vmc_fail(l->vm, -ENOEXEC,
+			"bzImage: loads below 1 MiB (a zImage): a bzImage is wanted");
 	if (!h->kernel_alignment || h->kernel_alignment & (h->kernel_alignment - 1))
-		return vmc_fail(l->vm, -ENOEXEC, "bzImage: alignment %#x is no power of two: the file is damaged",
+		return vmc_fail(l->vm, -ENOEXEC,
+			"bzImage: alignment %#x is no power of two: the file is damaged",
 			h->kernel_alignment);
 	return 0;
 }
@@ -75,8 +80,9 @@ static int read_header(struct loader *l, struct image *img)
 	if (len > sizeof(img->hdr))
 		len = sizeof(img->hdr);
 	if (len > size - HDR_OFFSET || len < offsetof(struct setup_header, handover_offset))
-		return vmc_fail(l->vm, -ENOEXEC, "bzImage: the setup header has %zu bytes in a file of %zu: damaged",
-			len, size);
+		return vmc_fail(l->vm, -ENOEXEC,
+			"bzImage: the setup header has %zu bytes in a file of %zu: damaged", len,
+			size);
 	memset(&img->hdr, 0, sizeof(img->hdr));
 	memcpy(&img->hdr, file + HDR_OFFSET, len);
 	rc = bad_header(l, &img->hdr);
@@ -85,8 +91,10 @@ static int read_header(struct loader *l, struct image *img)
 	setup = ((img->hdr.setup_sects ? img->hdr.setup_sects : 4u) + 1u) * SECTOR;
 	wanted = (uint64_t)img->hdr.syssize * 16;
 	if (setup >= size || size - setup <= ENTRY_64 || wanted > size - setup)
-		return vmc_fail(l->vm, -ENOEXEC, "bzImage: truncated: %zu bytes of setup and %" PRIu64
-			" of kernel in a file of %zu", setup, wanted, size);
+		return vmc_fail(l->vm, -ENOEXEC,
+			"bzImage: truncated: %zu bytes of setup and %" PRIu64
+			" of kernel in a file of %zu",
+			setup, wanted, size);
 	img->code = file + setup;
 	img->size = size - setup;
 	img->need = img->hdr.init_size > img->size ? img->hdr.init_size : img->size;
@@ -104,7 +112,7 @@ static uint64_t find_place(const struct loader *l, const struct image *img)
 	if (!img->hdr.relocatable_kernel)
 		return 0;
 	return boot_place(l, img->need, align > VMC_PAGE_SIZE ? align : VMC_PAGE_SIZE,
-		(struct range){ KERNEL_FROM, VMC_HOLE_START }, false);
+		(struct range){KERNEL_FROM, VMC_HOLE_START}, false);
 }
 
 static int load_kernel(struct loader *l, const struct image *img, struct vmc_boot_info *info)
@@ -113,9 +121,12 @@ static int load_kernel(struct loader *l, const struct image *img, struct vmc_boo
 	uint8_t *to = at ? vmc_mem_ptr(l->vm, at, img->need, true) : NULL;
 
 	if (!to)
-		return vmc_fail(l->vm, -ENOEXEC, "bzImage: no room for %" PRIu64 " MiB%s in %" PRIu64
-			" MiB of RAM: give the VM more memory", (img->need >> 20) + 1,
-			img->hdr.relocatable_kernel ? "" : " at its fixed address", vmc_mem_size(l->vm) >> 20);
+		return vmc_fail(l->vm, -ENOEXEC,
+			"bzImage: no room for %" PRIu64 " MiB%s in %" PRIu64
+			" MiB of RAM: give the VM more memory",
+			(img->need >> 20) + 1,
+			img->hdr.relocatable_kernel ? "" : " at its fixed address",
+			vmc_mem_size(l->vm) >> 20);
 	memcpy(to, img->code, img->size);
 	vmc_mem_mark_dirty(l->vm, at, img->size);
 	boot_use(l, at, at + img->need);
@@ -145,11 +156,12 @@ static void fill_gdt(struct boot_block *b)
 	b->gdt[SELECTOR_TR / 8] = 0x0000890000000067; /* a task at 0, upper half zero */
 }
 
-static int fill_zero_page(struct loader *l, const struct image *img, struct boot_params *z, uint64_t cmdline)
+static int fill_zero_page(
+	struct loader *l, const struct image *img, struct boot_params *z, uint64_t cmdline)
 {
 	if (l->nmap > E820_MAX_ENTRIES_ZEROPAGE)
-		return vmc_fail(l->vm, -EINVAL, "the memory map has %u entries: %u are possible", l->nmap,
-			E820_MAX_ENTRIES_ZEROPAGE);
+		return vmc_fail(l->vm, -EINVAL, "the memory map has %u entries: %u are possible",
+			l->nmap, E820_MAX_ENTRIES_ZEROPAGE);
 	z->hdr = img->hdr;
 	z->hdr.type_of_loader = LOADER_OTHER;
 	z->hdr.vid_mode = 0xffff; /* normal */
@@ -161,26 +173,32 @@ static int fill_zero_page(struct loader *l, const struct image *img, struct boot
 	z->acpi_rsdp_addr = l->p->rsdp_gpa;
 	z->e820_entries = (uint8_t)l->nmap;
 	for (uint32_t i = 0; i < l->nmap; i++)
-		z->e820_table[i] = (struct boot_e820_entry){ l->map[i].gpa, l->map[i].size, l->map[i].type };
+		z->e820_table[i] =
+			(struct boot_e820_entry){l->map[i].gpa, l->map[i].size, l->map[i].type};
 	return 0;
 }
 
 static int write_block(struct loader *l, const struct image *img)
 {
-	size_t max = img->hdr.cmdline_size && img->hdr.cmdline_size < CMDLINE_MAX ? img->hdr.cmdline_size
-										  : CMDLINE_MAX, len;
+	size_t max = img->hdr.cmdline_size && img->hdr.cmdline_size < CMDLINE_MAX
+			     ? img->hdr.cmdline_size
+			     : CMDLINE_MAX,
+	       len;
 	const char *text;
 	struct boot_block *b;
 	int rc = boot_cmdline(l, max, &text, &len);
 
 	if (rc < 0)
 		return rc;
-	l->start = boot_place(l, sizeof(*b) + len, VMC_PAGE_SIZE, (struct range){ 0, LEGACY_START }, false);
+	l->start = boot_place(
+		l, sizeof(*b) + len, VMC_PAGE_SIZE, (struct range){0, LEGACY_START}, false);
 	if (!l->start)
-		l->start = boot_place(l, sizeof(*b) + len, VMC_PAGE_SIZE, (struct range){ 0, VMC_HOLE_START }, false);
+		l->start = boot_place(l, sizeof(*b) + len, VMC_PAGE_SIZE,
+			(struct range){0, VMC_HOLE_START}, false);
 	b = l->start ? vmc_mem_ptr(l->vm, l->start, sizeof(*b) + len, true) : NULL;
 	if (!b)
-		return vmc_fail(l->vm, -ENOEXEC, "the image leaves no room for the boot data: give the VM more memory");
+		return vmc_fail(l->vm, -ENOEXEC,
+			"the image leaves no room for the boot data: give the VM more memory");
 	memset(b, 0, sizeof(*b));
 	rc = fill_zero_page(l, img, &b->zero, l->start + sizeof(*b));
 	fill_gdt(b);
@@ -193,12 +211,22 @@ static int write_block(struct loader *l, const struct image *img)
 /* boot.rst, "64-bit Boot Protocol": long mode, flat segments, identity paging, interrupts off. */
 static int enter(struct loader *l, uint64_t entry)
 {
-	struct vmc_segment code = { .limit = 0xffffffff, .selector = SELECTOR_CS, .type = 11, .present = 1,
-		.s = 1, .l = 1, .g = 1 };
-	struct vmc_segment data = { .limit = 0xffffffff, .selector = SELECTOR_DS, .type = 3, .present = 1,
-		.db = 1, .s = 1, .g = 1 };
-	struct vmc_segment tss = { .limit = 0x67, .selector = SELECTOR_TR, .type = 11, .present = 1 };
-	struct vmc_regs regs = { .rip = entry, .rsi = l->start, .rflags = 2 };
+	struct vmc_segment code = {.limit = 0xffffffff,
+		.selector = SELECTOR_CS,
+		.type = 11,
+		.present = 1,
+		.s = 1,
+		.l = 1,
+		.g = 1};
+	struct vmc_segment data = {.limit = 0xffffffff,
+		.selector = SELECTOR_DS,
+		.type = 3,
+		.present = 1,
+		.db = 1,
+		.s = 1,
+		.g = 1};
+	struct vmc_segment tss = {.limit = 0x67, .selector = SELECTOR_TR, .type = 11, .present = 1};
+	struct vmc_regs regs = {.rip = entry, .rsi = l->start, .rflags = 2};
 	struct vmc_vcpu *vcpu = vmc_vcpu_get(l->vm, 0);
 	struct vmc_sregs s;
 	int rc;
@@ -211,12 +239,13 @@ static int enter(struct loader *l, uint64_t entry)
 	s.cs = code;
 	s.ds = s.es = s.fs = s.gs = s.ss = data;
 	s.tr = tss;
-	s.ldt = (struct vmc_segment){ .type = 2, .unusable = 1 };
-	s.gdt = (struct vmc_table){ l->start + offsetof(struct boot_block, gdt), SELECTOR_TR + 16 - 1 };
-	s.idt = (struct vmc_table){ 0, 0 };
+	s.ldt = (struct vmc_segment){.type = 2, .unusable = 1};
+	s.gdt = (struct vmc_table){
+		l->start + offsetof(struct boot_block, gdt), SELECTOR_TR + 16 - 1};
+	s.idt = (struct vmc_table){0, 0};
 	s.cr0 = 0x80000011; /* PG, ET, PE */
 	s.cr3 = l->start + offsetof(struct boot_block, pml4);
-	s.cr4 = 0x20;	/* PAE */
+	s.cr4 = 0x20;   /* PAE */
 	s.efer = 0x500; /* LMA, LME */
 	rc = vmc_vcpu_set_sregs(vcpu, &s);
 	return rc < 0 ? rc : vmc_vcpu_set_regs(vcpu, &regs);

@@ -1,6 +1,6 @@
 /*
- * boot_pvh.c - an ELF image by its PVH entry: x86/HVM direct boot ABI (Xen 4.20, docs/misc/pvh.pandoc;
- * struct hvm_start_info version 1). Owner thread, VM created or just reset.
+ * boot_pvh.c - an ELF image by its PVH entry: x86/HVM direct boot ABI (Xen 4.20,
+ * docs/misc/pvh.pandoc; struct hvm_start_info version 1). Owner thread, VM created or just reset.
  */
 #include "vmcore/engine/loader.h"
 
@@ -8,9 +8,10 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define START_MAGIC  0x336ec578u
-#define CMDLINE_MAX  4095u
-#define INITRD_LIMIT 0x38000000ull /* where every kernel can reach it before it has its own page tables */
+#define START_MAGIC 0x336ec578u
+#define CMDLINE_MAX 4095u
+#define INITRD_LIMIT                                                                               \
+	0x38000000ull /* where every kernel can reach it before it has its own page tables */
 
 struct start_info {
 	uint32_t magic, version, flags, nr_modules;
@@ -30,19 +31,23 @@ static int check_segments(struct loader *l, struct vmc_boot_info *info)
 		const struct range *c = boot_conflict(l, s->gpa, s->gpa + s->memory_size);
 
 		if (!boot_in_ram(l, s->gpa, s->memory_size))
-			return vmc_fail(l->vm, -ENOEXEC, "segment at %#" PRIx64 ", %#" PRIx64
-				" bytes, does not fit in RAM (%" PRIu64 " MiB)", s->gpa, s->memory_size,
-				vmc_mem_size(l->vm) >> 20);
+			return vmc_fail(l->vm, -ENOEXEC,
+				"segment at %#" PRIx64 ", %#" PRIx64
+				" bytes, does not fit in RAM (%" PRIu64 " MiB)",
+				s->gpa, s->memory_size, vmc_mem_size(l->vm) >> 20);
 		if (c)
-			return vmc_fail(l->vm, -ENOEXEC, "segment at %#" PRIx64 ", %#" PRIx64
-				" bytes, lies in reserved memory at %#" PRIx64, s->gpa, s->memory_size, c->start);
+			return vmc_fail(l->vm, -ENOEXEC,
+				"segment at %#" PRIx64 ", %#" PRIx64
+				" bytes, lies in reserved memory at %#" PRIx64,
+				s->gpa, s->memory_size, c->start);
 		if (s->gpa < info->low)
 			info->low = s->gpa;
 		if (s->gpa + s->memory_size > info->high)
 			info->high = s->gpa + s->memory_size;
 	}
 	for (size_t i = 0; i < l->elf.nsegments; i++)
-		boot_use(l, l->elf.segments[i].gpa, l->elf.segments[i].gpa + l->elf.segments[i].memory_size);
+		boot_use(l, l->elf.segments[i].gpa,
+			l->elf.segments[i].gpa + l->elf.segments[i].memory_size);
 	return 0;
 }
 
@@ -65,17 +70,20 @@ static int write_start_info(struct loader *l)
 {
 	size_t len, map_size = l->nmap * sizeof(l->map[0]), size;
 	const char *cmdline;
-	struct module module = { .gpa = l->initrd, .size = l->p->initrd_size };
-	struct start_info s = { .magic = START_MAGIC, .version = 1, .rsdp = l->p->rsdp_gpa,
-		.memmap_entries = l->nmap };
+	struct module module = {.gpa = l->initrd, .size = l->p->initrd_size};
+	struct start_info s = {.magic = START_MAGIC,
+		.version = 1,
+		.rsdp = l->p->rsdp_gpa,
+		.memmap_entries = l->nmap};
 	int rc = boot_cmdline(l, CMDLINE_MAX, &cmdline, &len);
 
 	if (rc < 0)
 		return rc;
 	size = sizeof(s) + sizeof(module) + map_size + len;
-	l->start = boot_place(l, size, VMC_PAGE_SIZE, (struct range){ 0, LEGACY_START }, false);
+	l->start = boot_place(l, size, VMC_PAGE_SIZE, (struct range){0, LEGACY_START}, false);
 	if (!l->start)
-		l->start = boot_place(l, size, VMC_PAGE_SIZE, (struct range){ 0, VMC_HOLE_START }, false);
+		l->start = boot_place(
+			l, size, VMC_PAGE_SIZE, (struct range){0, VMC_HOLE_START}, false);
 	if (!l->start)
 		return vmc_fail(l->vm, -ENOEXEC, "the image leaves no room for the boot data");
 	s.nr_modules = l->initrd ? 1 : 0;
@@ -95,10 +103,16 @@ static int write_start_info(struct loader *l)
 /* 32-bit protected mode, paging off, flat segments (pvh.pandoc "x86 initial CPU state"). */
 static int enter(struct loader *l)
 {
-	struct vmc_segment code = { .limit = 0xffffffff, .selector = 8, .type = 11, .present = 1, .db = 1,
-		.s = 1, .g = 1 };
-	struct vmc_segment data = code, tss = { .limit = 0x67, .selector = 0x18, .type = 11, .present = 1 };
-	struct vmc_regs regs = { .rip = l->elf.pvh_entry, .rbx = l->start, .rflags = 2 };
+	struct vmc_segment code = {.limit = 0xffffffff,
+		.selector = 8,
+		.type = 11,
+		.present = 1,
+		.db = 1,
+		.s = 1,
+		.g = 1};
+	struct vmc_segment data = code,
+			   tss = {.limit = 0x67, .selector = 0x18, .type = 11, .present = 1};
+	struct vmc_regs regs = {.rip = l->elf.pvh_entry, .rbx = l->start, .rflags = 2};
 	struct vmc_vcpu *vcpu = vmc_vcpu_get(l->vm, 0);
 	struct vmc_sregs s;
 	int rc;
@@ -113,7 +127,7 @@ static int enter(struct loader *l)
 	s.cs = code;
 	s.ds = s.es = s.fs = s.gs = s.ss = data;
 	s.tr = tss;
-	s.ldt = (struct vmc_segment){ .type = 2, .unusable = 1 };
+	s.ldt = (struct vmc_segment){.type = 2, .unusable = 1};
 	s.cr0 = 0x11; /* PE, ET */
 	s.cr3 = s.cr4 = s.efer = 0;
 	rc = vmc_vcpu_set_sregs(vcpu, &s);

@@ -1,17 +1,17 @@
 /*
- * loader.h - what the boot protocols share: where RAM is, what is taken in it, the memory map. Owner
- * thread.
+ * loader.h - what the boot protocols share: where RAM is, what is taken in it, the memory map.
+ * Owner thread.
  */
 #ifndef ENGINE_LOADER_H
 #define ENGINE_LOADER_H
 #include "vmcore/engine/elf.h"
 #include "vmcore/engine/internal.h"
 
-#define MAX_RESERVED   64u
-#define MAX_USED       (ELF_SEGMENTS + MAX_RESERVED + 8)
-#define MAX_MAP	       (2 * MAX_RESERVED + 32)
-#define LEGACY_START   0xa0000ull /* a PC's video memory and ROMs: kernels poke about there */
-#define LEGACY_END     0x100000ull
+#define MAX_RESERVED 64u
+#define MAX_USED     (ELF_SEGMENTS + MAX_RESERVED + 8)
+#define MAX_MAP      (2 * MAX_RESERVED + 32)
+#define LEGACY_START 0xa0000ull /* a PC's video memory and ROMs: kernels poke about there */
+#define LEGACY_END   0x100000ull
 
 /* As both protocols' memory maps have it, but for Linux, which leaves out the last word. */
 struct map_entry {
@@ -40,12 +40,14 @@ struct loader {
 void boot_use(struct loader *l, uint64_t start, uint64_t end);
 const struct range *boot_conflict(const struct loader *l, uint64_t start, uint64_t end);
 bool boot_in_ram(const struct loader *l, uint64_t gpa, uint64_t size);
-/** boot_place() - a free place for @size bytes in [@from, @limit): the lowest, or the highest; @align is a
- * power of two of at least a page. Return: its address, 0: none. */
-uint64_t boot_place(const struct loader *l, uint64_t size, uint64_t align, struct range within, bool high);
+/** boot_place() - a free place for @size bytes in [@from, @limit): the lowest, or the highest;
+ * @align is a power of two of at least a page. Return: its address, 0: none. */
+uint64_t boot_place(
+	const struct loader *l, uint64_t size, uint64_t align, struct range within, bool high);
 /** boot_initrd() - load the initrd as high as may be below @limit. */
 int boot_initrd(struct loader *l, uint64_t limit);
-/** boot_cmdline() - the command line's bytes with its NUL, at most @max without. -EINVAL, with a message. */
+/** boot_cmdline() - the command line's bytes with its NUL, at most @max without. -EINVAL, with a
+ * message. */
 int boot_cmdline(struct loader *l, size_t max, const char **text, size_t *len);
 
 /** boot_is_linux() - does the file look like a bzImage? Its header is not checked yet. */
