@@ -1,6 +1,7 @@
 /*
  * test_client_parse.c - samples, replies and symbols: right ones, absurd ones, and how fast samples go.
  */
+#include <elf.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -275,6 +277,36 @@ static void test_symbols(void **state)
 	assert_null(vmc_symbols_open("/nonexistent"));
 }
 
+/* Twenty thousand sections, all of them the same table: a kernel's file may come from anywhere. */
+static void test_symbols_bomb(void **state)
+{
+	enum { SECTIONS = 20000, SYMBOLS = 65536 };
+	const Elf64_Ehdr eh = { .e_ident = { 0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, EV_CURRENT },
+		.e_type = ET_EXEC, .e_machine = EM_X86_64, .e_version = EV_CURRENT, .e_ehsize = sizeof(eh),
+		.e_shoff = sizeof(eh), .e_shentsize = sizeof(Elf64_Shdr), .e_shnum = SECTIONS };
+	const Elf64_Shdr sh = { .sh_type = SHT_SYMTAB, .sh_offset = sizeof(eh) + SECTIONS * sizeof(sh),
+		.sh_size = SYMBOLS * sizeof(Elf64_Sym), .sh_entsize = sizeof(Elf64_Sym), .sh_addralign = 8 };
+	char path[] = "/tmp/vitrine-symbols.XXXXXX";
+	struct timespec a, b;
+	int fd = mkstemp(path);
+	FILE *f = fdopen(fd, "w");
+
+	assert_non_null(f);
+	fwrite(&eh, sizeof(eh), 1, f);
+	for (int i = 0; i < SECTIONS; i++)
+		fwrite(&sh, sizeof(sh), 1, f);
+	assert_int_equal(fflush(f), 0);
+	assert_int_equal(ftruncate(fd, (off_t)(sh.sh_offset + sh.sh_size)), 0);
+	fclose(f);
+	alarm(120); /* it would take much longer */
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &a);
+	vmc_symbols_close(vmc_symbols_open(path));
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &b);
+	alarm(0);
+	unlink(path);
+	assert_true(b.tv_sec - a.tv_sec < 5);
+}
+
 /* 65,536 cells, 30 a second, 4 VMs must not be felt: well under 10 % of a core, checked loosely. */
 static void test_speed(void **state)
 {
@@ -308,6 +340,7 @@ int main(void)
 		cmocka_unit_test(test_cells_in_a_string), cmocka_unit_test(test_cpus), cmocka_unit_test(test_too_many),
 		cmocka_unit_test(test_vm_info), cmocka_unit_test(test_snapshots),
 		cmocka_unit_test(test_map_registers_devices), cmocka_unit_test(test_symbols),
+		cmocka_unit_test(test_symbols_bomb),
 		cmocka_unit_test(test_speed),
 	};
 

@@ -9,12 +9,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "vmcore/client/client.h"
 
 #define MAX_SYMBOLS (1u << 20)
 #define MAX_NAMES   (64u << 20)
+#define MAX_LOOKED  (4u << 20) /* symbols and sections looked at: tables may overlap, a thousand times over */
+#define MAX_FILE    (1ll << 30)
 
 struct symbol {
 	uint64_t addr, size;
@@ -26,6 +29,7 @@ struct vmc_symbols {
 	size_t count, cap;
 	char *names;
 	size_t names_len, names_cap;
+	size_t looked;
 };
 
 static int add_name(struct vmc_symbols *syms, const char *name, size_t *offset)
@@ -97,7 +101,7 @@ static void read_table(struct vmc_symbols *syms, Elf *elf, Elf_Scn *scn, const G
 	Elf_Data *data = elf_getdata(scn, NULL);
 	size_t n = data && shdr->sh_entsize ? shdr->sh_size / shdr->sh_entsize : 0, i;
 
-	for (i = 0; i < n && i <= MAX_SYMBOLS; i++) {
+	for (i = 0; i < n && syms->looked < MAX_LOOKED; i++, syms->looked++) {
 		const char *name;
 		GElf_Sym sym;
 
@@ -124,15 +128,16 @@ struct vmc_symbols *vmc_symbols_open(const char *path)
 	Elf_Scn *scn = NULL;
 	GElf_Shdr shdr;
 	Elf *elf = NULL;
+	struct stat st;
 	int fd = -1;
 
 	if (!syms || elf_version(EV_CURRENT) == EV_NONE)
 		goto out;
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0)
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > MAX_FILE)
 		goto out;
 	elf = elf_begin(fd, ELF_C_READ, NULL);
-	while (elf && (scn = elf_nextscn(elf, scn))) {
+	while (elf && syms->looked++ < MAX_LOOKED && (scn = elf_nextscn(elf, scn))) {
 		if (gelf_getshdr(scn, &shdr) && (shdr.sh_type == SHT_SYMTAB || shdr.sh_type == SHT_DYNSYM))
 			read_table(syms, elf, scn, &shdr);
 	}
