@@ -152,9 +152,8 @@ static void find_memory(void)
 	pg.grid.pages_cell = (unsigned)rt_option("pages", 0);
 	if (!pg.grid.cells_row || pg.grid.cells_row > 1024)
 		pg.grid.cells_row = 64;
-	if (!pg.grid.pages_cell) /* 32 rows or fewer */
-		for (pg.grid.pages_cell = 1;
-			(uint64_t)pg.grid.pages_cell * pg.grid.cells_row * 32 < pg.grid.end;)
+	if (!pg.grid.pages_cell) /* 16 rows or fewer: what the workstation's heatmap has at most sizes */
+		for (pg.grid.pages_cell = 1; (uint64_t)pg.grid.pages_cell * pg.grid.cells_row * 16 < pg.grid.end;)
 			pg.grid.pages_cell *= 2;
 	grid_fit(&pg.grid);
 }

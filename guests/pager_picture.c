@@ -2,9 +2,10 @@
  * pager_picture.c - pictures made of page writes: what the heatmap shows is a drawing of memory.
  * Ring 3, vCPU 0.
  *
- * The grid's default is 64 cells a row and 32 rows or fewer. A view whose rows are twice as long
- * shows the picture twice, side by side; one whose rows are half as long shows it torn: then make
- * the cells smaller or fewer.
+ * The grid's default is 64 cells a row and 16 rows or fewer, and so is the heatmap's in the workstation's
+ * first layout; with 32 cells a row of twice the size the picture is coarser and still whole. A view whose rows
+ * are twice as long shows the picture twice, side by side; one whose rows are half as long shows it
+ * torn: then make the cells smaller or fewer.
  */
 #include "font.h"
 #include "pager.h"
@@ -65,11 +66,37 @@ static unsigned text_scale(const struct grid *g)
 	return scale > 2 ? scale - scale % 2 : scale ? scale : 1;
 }
 
+/* There and back again between 0 and @span. */
+static int bounce(uint64_t t, unsigned span)
+{
+	unsigned at;
+
+	if (!span)
+		return 0;
+	at = (unsigned)(t % (2 * span));
+	return (int)(at < span ? at : 2 * span - at);
+}
+
+/*
+ * A text that fits goes from side to side, a longer one through. It takes a step every fourth frame: in between it is
+ * written where it stands, so that its trail is cool enough to read it by. A step is two cells, so that
+ * every step looks alike where the view shows two as one.
+ */
+static int banner_left(const struct grid *g, int width, unsigned scale, uint64_t frame)
+{
+	uint64_t step = frame / 4;
+	unsigned span = (unsigned)width + g->cells_row, room;
+
+	if (width > (int)g->cells_row)
+		return (int)g->cells_row - (int)(step * 2 * scale % span);
+	room = (g->cells_row - (unsigned)width) / 2;
+	return bounce(step + room / 2, room) * 2;
+}
+
 void draw_banner(const struct grid *g, uint64_t frame)
 {
 	unsigned scale = text_scale(g), len = (unsigned)strlen(banner);
-	int width = (int)(len * (FONT_W + 1) * scale), span = width + (int)g->cells_row;
-	int left = (int)g->cells_row - (int)(frame * (scale > 1 ? scale : 1) % (unsigned)span);
+	int width = (int)(len * (FONT_W + 1) * scale), left = banner_left(g, width, scale, frame);
 	int top = ((int)g->rows - (int)(FONT_H * scale)) / 2;
 
 	for (int y = 0; y < (int)(FONT_H * scale); y++)
@@ -85,17 +112,6 @@ void draw_banner(const struct grid *g, uint64_t frame)
 		grid_cell(g, (int)((x + frame) % g->cells_row), top - 2, 4);
 		grid_cell(g, (int)((x + frame) % g->cells_row), top + (int)(FONT_H * scale) + 1, 4);
 	}
-}
-
-/* There and back again between 0 and @span. */
-static int bounce(uint64_t t, unsigned span)
-{
-	unsigned at;
-
-	if (!span)
-		return 0;
-	at = (unsigned)(t % (2 * span));
-	return (int)(at < span ? at : 2 * span - at);
 }
 
 void draw_ball(const struct grid *g, uint64_t frame)

@@ -89,10 +89,14 @@ static void draw_title(struct ui *ui, struct node *l, bool focused)
 		snprintf(title, sizeof(title), "%s", l->ops->name);
 	snprintf(text, sizeof(text), "%s%s ", focused ? (ui->console_mode ? "\u25cf" : "\u25b8") : " ", title);
 	w = text_width(text);
-	if (w > l->outer.w - 3)
-		w = l->outer.w - 3;
-	if (w > 2)
+	if (w <= 2 || l->outer.w < 6)
+		return;
+	if (w <= l->outer.w - 3) {
 		draw_text(ui, l->outer.y, l->outer.x + 1, w, role, text);
+		return;
+	}
+	draw_text(ui, l->outer.y, l->outer.x + 1, l->outer.w - 4, role, text);
+	draw_text(ui, l->outer.y, l->outer.x + l->outer.w - 3, 1, role, "\u2026");
 }
 
 void frames_draw(struct ui *ui)

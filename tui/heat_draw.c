@@ -26,6 +26,11 @@ static int hex_digits(uint64_t v)
 	return n;
 }
 
+static unsigned fit(int cols, int rows, uint64_t top)
+{
+	return heat_fit_shift(top, (uint32_t)(cols * rows * 2));
+}
+
 void heat_place(struct heat_panel *hp, uint64_t top)
 {
 	struct heat_place *at = &hp->at;
@@ -47,6 +52,9 @@ void heat_place(struct heat_panel *hp, uint64_t top)
 		at->side_w = spare - 2;
 	}
 	at->status = at->side ? 0 : h >= 12 ? 3 : h >= 7 ? 2 : h >= 3 ? 1 : 0;
+	/* Twice as much to see is worth more than the lines below. */
+	while (at->status && fit(at->cols, h - at->status, top) > fit(at->cols, h, top))
+		at->status--;
 	at->rows = h - at->status;
 }
 
@@ -131,7 +139,7 @@ static const char *standing(const struct heat_panel *hp, enum ui_role *role)
 	return hp->follow ? "● live, follows the heat" : "● live";
 }
 
-static void written(const struct heat_panel *hp, char *out, size_t size)
+void heat_written(const struct heat_panel *hp, char *out, size_t size)
 {
 	int64_t i = heat_index(&hp->m, hp->cursor);
 	const struct heat_cell *c = i < 0 ? NULL : &hp->m.cells[i];
@@ -191,7 +199,7 @@ static void side(struct heat_panel *hp)
 	view_text(&hp->p, y++, x + 3, w - 3, ROLE_VALUE, "0x%" PRIx64, hp->cursor);
 	where(hp, text, sizeof(text));
 	view_text(&hp->p, y++, x, w, ROLE_DEFAULT, "%s", text);
-	written(hp, text, sizeof(text));
+	heat_written(hp, text, sizeof(text));
 	view_text(&hp->p, y++, x, w, ROLE_DEFAULT, "%s", text);
 	y++;
 	decode_size(heat_cell_bytes(&hp->m), cell, sizeof(cell));
@@ -216,7 +224,7 @@ static void status(struct heat_panel *hp)
 
 	if (!hp->at.status)
 		return;
-	written(hp, age, sizeof(age));
+	heat_written(hp, age, sizeof(age));
 	x = ui_draw(&hp->p, y, 0, ROLE_VALUE, "0x%" PRIx64, hp->cursor) + 1;
 	x += view_text(&hp->p, y, x, w - x, ROLE_DEFAULT, "%s", age) + 1;
 	where(hp, text, sizeof(text));

@@ -21,45 +21,78 @@ static void add(struct ui *ui, int *x, int end, enum ui_role role, const char *f
 		*x += draw_text(ui, ui->rows - 1, *x, end - *x, role, text);
 }
 
-/* "p pause" in the key's and the line's colours; left out whole when it does not fit. */
-static void hint(struct ui *ui, int *x, int end, const char *command, const char *word)
-{
-	char key[32];
+struct hint {
+	const char *command, *word;
+	int rank; /* what stays when room runs out: the least last */
+	char text[64];
+};
 
-	key_hint(ui, command, key, sizeof(key));
-	if (key[0] == '\0' || *x + text_width(key) + text_width(word) + 4 > end)
-		return;
-	add(ui, x, end, ROLE_STATUS, " \u00b7 ");
-	add(ui, x, end, ROLE_STATUS, "%s %s", key, word);
+/* What fits into @room columns; the way to all the others stays the longest. */
+static void choose_hints(struct hint *h, int n, int room)
+{
+	int i, w = 0, worst;
+
+	for (i = 0; i < n; i++)
+		w += h[i].text[0] != '\0' ? text_width(h[i].text) + (i > 0 ? 3 : 1) : 0;
+	while (w > room) {
+		worst = -1;
+		for (i = 0; i < n; i++)
+			if (h[i].text[0] != '\0' && (worst < 0 || h[i].rank > h[worst].rank))
+				worst = i;
+		if (worst < 0)
+			return;
+		w -= text_width(h[worst].text) + 3;
+		h[worst].text[0] = '\0';
+	}
 }
 
 static void control_hints(struct ui *ui, int x, int end)
 {
 	const struct ui_vm *vm = ui->sel;
+	bool off = vm != NULL && !vm_is_live(vm), paused = vm != NULL && vm->info.state == VMC_PAUSED;
+	struct hint h[] = {
+		{.command = NULL, .word = "console", .rank = 1},
+		{.command = off ? "start" : "pause", .word = off ? "start" : paused ? "resume" : "pause", .rank = 2},
+		{.command = "snapshot", .word = "snapshot", .rank = 6},
+		{.command = "load", .word = "load", .rank = 7},
+		{.command = "filter", .word = "filter", .rank = 5},
+		{.command = "palette", .word = "command", .rank = 4},
+		{.command = "help", .word = "help", .rank = 0},
+		{.command = "quit", .word = "leave", .rank = 3},
+	};
+	int i, n = sizeof(h) / sizeof(h[0]);
+	bool first = true;
+	char key[32];
 
-	add(ui, &x, end, ROLE_STATUS, " Enter console");
-	if (vm != NULL && !vm_is_live(vm))
-		hint(ui, &x, end, "start", "start");
-	else if (vm != NULL)
-		hint(ui, &x, end, "pause", vm->info.state == VMC_PAUSED ? "resume" : "pause");
-	hint(ui, &x, end, "snapshot", "snapshot");
-	hint(ui, &x, end, "load", "load");
-	hint(ui, &x, end, "filter", "filter");
-	hint(ui, &x, end, "palette", "command");
-	hint(ui, &x, end, "help", "help");
-	hint(ui, &x, end, "quit", "leave");
+	for (i = 0; i < n; i++) {
+		if (i == 1 && vm == NULL)
+			continue;
+		snprintf(key, sizeof(key), "Enter");
+		if (h[i].command != NULL)
+			key_hint(ui, h[i].command, key, sizeof(key));
+		if (key[0] != '\0')
+			snprintf(h[i].text, sizeof(h[i].text), "%s %s", key, h[i].word);
+	}
+	choose_hints(h, n, end - x - 1);
+	for (i = 0; i < n; i++) {
+		if (h[i].text[0] == '\0')
+			continue;
+		add(ui, &x, end, ROLE_STATUS, "%s%s", first ? " " : " \u00b7 ", h[i].text);
+		first = false;
+	}
 }
 
 static void console_hints(struct ui *ui, int x, int end)
 {
-	char prefix[32], part[3][80];
+	char prefix[32], part[4][80];
 	int i;
 
 	ui_key_name(ui->opt.prefix, prefix, sizeof(prefix));
-	snprintf(part[0], sizeof(part[0]), " %s commands", prefix);
-	snprintf(part[1], sizeof(part[1]), " \u00b7 %s %s sends it", prefix, prefix);
-	snprintf(part[2], sizeof(part[2]), " \u00b7 all other keys go to the guest");
-	for (i = 0; i < 3 && x + text_width(part[i]) < end; i++)
+	snprintf(part[0], sizeof(part[0]), " %s leaves", prefix);
+	snprintf(part[1], sizeof(part[1]), " \u00b7 %s ? help", prefix);
+	snprintf(part[2], sizeof(part[2]), " \u00b7 %s %s sends it", prefix, prefix);
+	snprintf(part[3], sizeof(part[3]), " \u00b7 all other keys go to the guest");
+	for (i = 0; i < 4 && x + text_width(part[i]) < end; i++)
 		add(ui, &x, end, ROLE_STATUS, "%s", part[i]);
 }
 

@@ -98,6 +98,11 @@ static void draw_row(struct vms_panel *v, int y, const struct ui_vm *vm, bool se
 		ui_draw(p, y, 2, selected ? base : live ? ROLE_DEFAULT : ROLE_DIM, "%s", text);
 }
 
+int panel_vms_width(const struct ui_vm *vm)
+{
+	return 2 + (int)strlen(vm->name) + 1 + 4;
+}
+
 static void draw_empty(struct panel *p)
 {
 	char key[32];

@@ -11,7 +11,7 @@
 #include "tui/vm.h"
 
 static const struct named_layout built_in[] = {
-	{"main", "cols(vms:15-22, rows(cols(consoles, vcpu:26-44):68%, cols(memmap:35%, heat:65%):32%))"},
+	{"main", "cols(vms:15-22, rows(cols(consoles, vcpu:26-44):68%, cols(memmap:35%, heat:65%):8-26))"},
 	{"consoles", "cols(vms:15-22, consoles)"},
 	{"memory", "rows(cols(memmap:40%, heat:60%):45%, cols(console:45%, hex:55%):55%)"},
 	{"cpu", "cols(vms:15-22, rows(console:40%, cols(vcpu:60%, log:40%):60%))"},
@@ -176,6 +176,26 @@ static struct node *leaf_like(struct tab *t, const struct panel_ops *ops, const 
 	return same;
 }
 
+/* The list of VMs as wide as the names need, up to a quarter of the screen. */
+static void widen_list(struct ui *ui, struct node *root)
+{
+	struct node *l;
+	int need = 0, w;
+	size_t i;
+
+	for (i = 0; i < ui->nvms; i++) {
+		w = panel_vms_width(ui->vms[i]) + 2;
+		need = w > need ? w : need;
+	}
+	need = need > ui->cols / 4 ? ui->cols / 4 : need;
+	for (l = node_next_leaf(root, NULL, false); l != NULL; l = node_next_leaf(root, l, false)) {
+		if (l->ops != &panel_vms || l->max == 0 || l->min >= need)
+			continue;
+		l->min = need;
+		l->max = l->max > need ? l->max : need;
+	}
+}
+
 /* The tree anew from its words, for the VMs and the screen there are now; the focus stays where it was. */
 static void tab_make(struct ui *ui, struct tab *t)
 {
@@ -187,6 +207,7 @@ static void tab_make(struct ui *ui, struct tab *t)
 
 	if (root == NULL)
 		return; /* was checked when it was taken */
+	widen_list(ui, root);
 	slot = find_consoles(root);
 	if (slot != NULL) {
 		node_place(root, area, slot);

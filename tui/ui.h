@@ -200,6 +200,7 @@ int ui_resize_leaf(struct ui *ui, int delta, int dy, int dx);
 void frames_compute(struct ui *ui);
 void frames_draw(struct ui *ui);
 const struct panel_ops *panel_by_name(const char *name);
+int panel_vms_width(const struct ui_vm *vm); /* what its row in the list needs (panel_vms.c) */
 
 /* panels that exist (pool.c) */
 struct panel *pool_get(struct ui *ui, const struct panel_ops *ops, struct ui_vm *vm);

@@ -243,9 +243,9 @@ static void devices_title(struct panel *p, char *out, size_t size)
 	for (size_t i = 0; i < dp->n; i++)
 		broken += dp->dev[i].broken;
 	if (broken)
-		snprintf(out, size, "devices · %zu broken", broken);
+		snprintf(out, size, "%s · devices · %zu broken", ui_vm_name(p->vm), broken);
 	else
-		snprintf(out, size, "devices");
+		snprintf(out, size, "%s · devices", ui_vm_name(p->vm));
 }
 
 /* ---- the panel ---- */

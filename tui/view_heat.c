@@ -6,6 +6,7 @@
  * logging at all while it is frozen.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <ncurses.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -287,7 +288,7 @@ static void heat_panel_draw(struct panel *p)
 static void heat_title(struct panel *p, char *out, size_t size)
 {
 	struct heat_panel *hp = (struct heat_panel *)p;
-	char cell[16], rate[16], more[32] = "";
+	char cell[16], rate[16], more[80] = "", age[48];
 
 	decode_size(heat_cell_bytes(&hp->m), cell, sizeof(cell));
 	decode_size((uint64_t)hp->m.bytes_s, rate, sizeof(rate));
@@ -295,9 +296,12 @@ static void heat_title(struct panel *p, char *out, size_t size)
 		snprintf(more, sizeof(more), " · frozen");
 	else if (hp->vm_state == VMC_PAUSED)
 		snprintf(more, sizeof(more), " · paused");
-	else if (hp->at.status < 2 && !hp->at.side && hp->have_sample) /* else the panel has room for it */
+	else if (!hp->at.status && !hp->at.side && p->focused) { /* no line below says it */
+		heat_written(hp, age, sizeof(age));
+		snprintf(more, sizeof(more), " · 0x%" PRIx64 " %s", hp->cursor, age);
+	} else if (hp->at.status < 2 && !hp->at.side && hp->have_sample) /* else the panel has room for it */
 		snprintf(more, sizeof(more), " · %s/s", rate);
-	snprintf(out, size, "heat · %s a cell%s", cell, more);
+	snprintf(out, size, "%s · heat · %s a cell%s", ui_vm_name(p->vm), cell, more);
 }
 
 static enum panel_result heat_key(struct panel *p, int key)

@@ -33,6 +33,8 @@ void heat_draw(struct heat_panel *hp);
 void heat_place(struct heat_panel *hp, uint64_t top);
 /** heat_cell_at() - the cell drawn at (y, x), upper half; -1: none. */
 int64_t heat_cell_at(const struct heat_panel *hp, int y, int x);
+/** heat_written() - when memory under the cursor was last seen written, in words. */
+void heat_written(const struct heat_panel *hp, char *out, size_t size);
 uint64_t heat_top(const struct heat_panel *hp);
 
 #endif

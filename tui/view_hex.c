@@ -232,9 +232,9 @@ static void hex_title(struct panel *p, char *out, size_t size)
 	struct hex_panel *hp = (struct hex_panel *)p;
 
 	if (hp->virt)
-		snprintf(out, size, "memory · virtual, vCPU %u", hp->cpu);
+		snprintf(out, size, "%s · memory · virtual, vCPU %u", ui_vm_name(p->vm), hp->cpu);
 	else
-		snprintf(out, size, "memory · physical");
+		snprintf(out, size, "%s · memory · physical", ui_vm_name(p->vm));
 }
 
 static enum panel_result hex_key(struct panel *p, int key)

@@ -368,9 +368,9 @@ static void memmap_title(struct panel *p, char *out, size_t size)
 	decode_size(ram, a, sizeof(a));
 	decode_size(resident, b, sizeof(b));
 	if (mp->have_map)
-		snprintf(out, size, "memory map · %s, %s resident", a, b);
+		snprintf(out, size, "%s · memory map · %s, %s resident", ui_vm_name(p->vm), a, b);
 	else
-		snprintf(out, size, "memory map");
+		snprintf(out, size, "%s · memory map", ui_vm_name(p->vm));
 }
 
 /* ---- keys ---- */

@@ -104,13 +104,14 @@ static void vcpu_panel_draw(struct panel *p)
 static void vcpu_title(struct panel *p, char *out, size_t size)
 {
 	struct vcpu_panel *v = (struct vcpu_panel *)p;
+	const char *name = ui_vm_name(p->vm);
 
 	if (!v->have_sample)
-		snprintf(out, size, "vCPU");
+		snprintf(out, size, "%s · vCPU", name);
 	else if (v->ncpus > 1)
-		snprintf(out, size, "vCPU %u of %u · %s", v->cpu, v->ncpus, vcpu_state_name(v->cpus[v->cpu].state));
+		snprintf(out, size, "%s · vCPU %u of %u · %s", name, v->cpu, v->ncpus, vcpu_state_name(v->cpus[v->cpu].state));
 	else
-		snprintf(out, size, "vCPU %u · %s", v->cpu, vcpu_state_name(v->cpus[v->cpu].state));
+		snprintf(out, size, "%s · vCPU %u · %s", name, v->cpu, vcpu_state_name(v->cpus[v->cpu].state));
 }
 
 static void scroll_by(struct vcpu_panel *v, int by)

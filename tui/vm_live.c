@@ -57,6 +57,14 @@ wchar_t vm_state_mark(const struct ui_vm *vm)
 
 /* ---- asking ---- */
 
+/* A VM that has stopped takes no CPU from now on, not from the next second on. */
+static void set_state(struct ui_vm *vm, enum vmc_state state)
+{
+	vm->info.state = state;
+	if (state != VMC_RUNNING)
+		vm->cpu_percent = vm->exits_per_s = 0;
+}
+
 static void info_reply(void *arg, int rc, const char *error, const char *json)
 {
 	struct ui_vm *vm = arg;
@@ -68,6 +76,7 @@ static void info_reply(void *arg, int rc, const char *error, const char *json)
 	if (info.state != vm->info.state)
 		vm->ui->draw_frames = true;
 	vm->info = info;
+	set_state(vm, info.state);
 	vm_marked(vm);
 }
 
@@ -152,22 +161,22 @@ void vm_event(void *arg, const char *name, const char *json_data)
 	char text[256];
 
 	if (strcmp(name, "STOP") == 0) {
-		vm->info.state = VMC_PAUSED;
+		set_state(vm, VMC_PAUSED);
 	} else if (strcmp(name, "RESUME") == 0) {
-		vm->info.state = VMC_RUNNING;
+		set_state(vm, VMC_RUNNING);
 		vm->ending = false;
 	} else if (strcmp(name, "RESET") == 0) {
 		vm->ending = false;
 		ui_say(ui, "%s was reset", vm->name);
 	} else if (strcmp(name, "SHUTDOWN") == 0) {
-		vm->info.state = VMC_STOPPED;
+		set_state(vm, VMC_STOPPED);
 		vm->ending = true; /* whether it stays for a look or leaves: both are in order */
 		json_text(json_data, "reason", text, sizeof(text));
 		ui_say(ui, "%s has shut down%s%s", vm->name, text[0] != '\0' ? ": " : "", text);
 	} else if (strcmp(name, "GUEST_PANICKED") == 0) {
 		ui_warn(ui, "%s: the guest's kernel has panicked", vm->name);
 	} else if (strcmp(name, "X_CRASHED") == 0) {
-		vm->info.state = VMC_CRASHED;
+		set_state(vm, VMC_CRASHED);
 		json_text(json_data, "reason", text, sizeof(text));
 		ui_warn(ui, "%s has crashed: %s", vm->name, text);
 	} else {
@@ -192,9 +201,10 @@ static void take_stats(struct ui_vm *vm, const struct vmc_sample *s)
 		return; /* the list shows a second's worth, however often panels ask */
 	if (vm->have_sample) {
 		dt = s->time_us - vm->time_us;
-		percent = cpu_us >= vm->cpu_us ? 100.0 * (double)(cpu_us - vm->cpu_us) / (double)dt : 0;
+		percent = cpu_us >= vm->cpu_us && vm->info.state == VMC_RUNNING
+			? 100.0 * (double)(cpu_us - vm->cpu_us) / (double)dt : 0;
 		vm->cpu_percent = percent;
-		vm->exits_per_s = exits >= vm->exits ? 1e6 * (double)(exits - vm->exits) / (double)dt : 0;
+		vm->exits_per_s = exits >= vm->exits && vm->info.state == VMC_RUNNING ? 1e6 * (double)(exits - vm->exits) / (double)dt : 0;
 		memmove(vm->cpu_history, vm->cpu_history + 1, VM_HISTORY - 1);
 		vm->cpu_history[VM_HISTORY - 1] = (uint8_t)(percent > 255 ? 255 : percent + 0.5);
 	}
@@ -216,7 +226,7 @@ void vm_sample(void *arg, const struct vmc_sample *s)
 	size_t i;
 
 	if (s->state != vm->info.state) {
-		vm->info.state = s->state;
+		set_state(vm, s->state);
 		vm_refresh_info(vm);
 		vm_marked(vm);
 	}

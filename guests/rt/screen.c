@@ -214,6 +214,11 @@ int scr_keys(const char *keys)
 {
 	int first = (int)rows - 1 - place_keys(keys, 0, false);
 
+	if (first < 1)
+		first = 1; /* the title stays; the last keys are what a small screen has no room for */
+	for (int r = first; r < (int)rows; r++) /* where the facts above reach down here, the keys win */
+		for (unsigned c = 0; c < cols; c++)
+			scr_cell(r, (int)c, ST_PLAIN, ' ');
 	place_keys(keys, first, true);
 	return first;
 }
