@@ -153,7 +153,8 @@ static void find_memory(void)
 	if (!pg.grid.cells_row || pg.grid.cells_row > 1024)
 		pg.grid.cells_row = 64;
 	if (!pg.grid.pages_cell) /* 16 rows or fewer: what the workstation's heatmap has at most sizes */
-		for (pg.grid.pages_cell = 1; (uint64_t)pg.grid.pages_cell * pg.grid.cells_row * 16 < pg.grid.end;)
+		for (pg.grid.pages_cell = 1;
+			(uint64_t)pg.grid.pages_cell * pg.grid.cells_row * 16 < pg.grid.end;)
 			pg.grid.pages_cell *= 2;
 	grid_fit(&pg.grid);
 }
@@ -225,9 +226,11 @@ static void draw(void)
 {
 	unsigned cols, rows;
 	int row = 1, bottom;
+	bool narrow;
 
 	scr_begin(&cols, &rows);
-	scr_title("pager", "writes memory: watch the heatmap");
+	narrow = cols < 44;
+	scr_title("pager", narrow ? "watch the heatmap" : "writes memory: watch the heatmap");
 	if (rows > 14)
 		row++;
 	scr_text(row, 1, ST_DIM, "mode");
@@ -238,13 +241,17 @@ static void draw(void)
 	else
 		row = fact(
 			row, "aim", "%lu.%02lu frames a second", pg.speed / 4, pg.speed % 4 * 25);
-	row = fact(row, "wrote", "%'lu pages/s, %lu.%lu MiB/s", pg.per_second, pg.per_second / 256,
-		pg.per_second % 256 * 10 / 256);
-	row = fact(row, "total", "%'lu writes, last %#lx", pg.writes, pg.last_page);
-	row = fact(row, "memory", "%lu to %lu MiB, slice %lu us", pg.grid.first / 256,
-		pg.grid.end / 256, pg.slice_us);
-	row = fact(row, "cells", "%u a row, %u page%s each, %u rows", pg.grid.cells_row,
-		pg.grid.pages_cell, pg.grid.pages_cell == 1 ? "" : "s", pg.grid.rows);
+	row = fact(row, "wrote",
+		narrow ? "%'lu/s, %lu.%lu MiB/s" : "%'lu pages/s, %lu.%lu MiB/s", pg.per_second,
+		pg.per_second / 256, pg.per_second % 256 * 10 / 256);
+	row = fact(row, "total", narrow ? "%'lu, last %#lx" : "%'lu writes, last %#lx", pg.writes,
+		pg.last_page);
+	row = fact(row, "memory", narrow ? "%lu to %lu MiB, %lu us" : "%lu to %lu MiB, slice %lu us",
+		pg.grid.first / 256, pg.grid.end / 256, pg.slice_us);
+	row = fact(row, "cells",
+		narrow ? "%u a row, %u page%s each" : "%u a row, %u page%s each, %u rows",
+		pg.grid.cells_row, pg.grid.pages_cell, pg.grid.pages_cell == 1 ? "" : "s",
+		pg.grid.rows);
 	bottom = scr_keys("1-6 mode  p pause  +- speed  [] pages/cell  <> cells/row  v verify");
 	if (pg.note[0] && row < bottom)
 		scr_text(row++, 1, ST_ACCENT, pg.note);

@@ -78,13 +78,13 @@ static int bounce(uint64_t t, unsigned span)
 }
 
 /*
- * A text that fits goes from side to side, a longer one through. It takes a step every fourth frame: in between it is
+ * A text that fits goes from side to side, a longer one through. It takes a step every eighth frame: in between it is
  * written where it stands, so that its trail is cool enough to read it by. A step is two cells, so that
  * every step looks alike where the view shows two as one.
  */
 static int banner_left(const struct grid *g, int width, unsigned scale, uint64_t frame)
 {
-	uint64_t step = frame / 4;
+	uint64_t step = frame / 8;
 	unsigned span = (unsigned)width + g->cells_row, room;
 
 	if (width > (int)g->cells_row)

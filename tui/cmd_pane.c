@@ -203,6 +203,7 @@ static int split(struct ui_cmd_call *call, enum node_kind kind)
 	}
 	t->root = root;
 	t->custom = true;
+	t->by_views = false;
 	t->zoom = false;
 	ui_layout(ui);
 	ui_focus(ui, l);
@@ -233,6 +234,7 @@ int cmd_close_pane(struct ui_cmd_call *call)
 	if (next == NULL)
 		next = node_next_leaf(t->root, NULL, false);
 	t->custom = true;
+	t->by_views = false;
 	t->zoom = false;
 	t->focus = next;
 	t->root = node_remove(t->root, gone);

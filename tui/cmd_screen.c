@@ -128,7 +128,6 @@ int cmd_quit(struct ui_cmd_call *call)
 		ui_relayout(ui);
 	} else if (t->focus != NULL && t->focus->back != NULL) {
 		ui_show_view(ui, t->focus, t->focus->back);
-		t->focus->back = NULL;
 	} else {
 		ui_quit(ui);
 	}

@@ -11,7 +11,7 @@
 
 struct pending {
 	struct ui *ui;
-	char vm[VMC_NAME_SIZE], snapshot[VMC_NAME_SIZE]; /* its id, for names may be given twice */
+	char vm[VMC_NAME_SIZE], snapshot[VMC_NAME_SIZE], name[VMC_NAME_SIZE]; /* by id, for names may be given twice */
 	const char *what;
 };
 
@@ -35,7 +35,7 @@ static void named(void *arg, const char *text)
 
 	if (text != NULL && vm != NULL) {
 		if (vmc_name_ok(text))
-			vm_snapshot(vm, "save", text);
+			vm_snapshot(vm, "save", text, text);
 		else
 			ui_warn(p->ui, "\"%.64s\" cannot name a snapshot: letters, digits, . _ - (not first)", text);
 	}
@@ -79,7 +79,7 @@ static void answered(void *arg, bool yes)
 	struct ui_vm *vm = vms_find(p->ui, p->vm);
 
 	if (yes && vm != NULL)
-		vm_snapshot(vm, p->what, p->snapshot);
+		vm_snapshot(vm, p->what, p->snapshot, p->name);
 	else if (!yes)
 		ui_say(p->ui, "nothing was done");
 	free(p);
@@ -91,6 +91,7 @@ static void ask(struct ui *ui, struct ui_vm *vm, const char *what, const char *i
 
 	if (p == NULL)
 		return;
+	snprintf(p->name, sizeof(p->name), "%s", name);
 	if (what[0] == 'l')
 		ui_ask(ui, answered, p, "Take %s back to %s? What it did since is lost.", vm->name, name);
 	else

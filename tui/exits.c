@@ -112,6 +112,12 @@ void exit_rates_feed(struct exit_rates *r, uint64_t time_us, uint64_t cpu_ns,
 	}
 }
 
+void exit_rates_still(struct exit_rates *r)
+{
+	memset(r->rate, 0, sizeof(r->rate));
+	r->cpu = 0;
+}
+
 double exit_rates_sum(const struct exit_rates *r)
 {
 	double sum = 0;

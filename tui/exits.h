@@ -23,6 +23,8 @@ struct exit_rates {
 /** exit_rates_feed() - one sample. Counters that went back (reset, load) begin anew. */
 void exit_rates_feed(struct exit_rates *r, uint64_t time_us, uint64_t cpu_ns,
 	const uint64_t exits[VMC_EXIT_REASONS]);
+/** exit_rates_still() - the VM has stopped: no CPU and no exits from now on, not over a second. */
+void exit_rates_still(struct exit_rates *r);
 /** exit_reason_name() - as the protocol has it: "io-in" (vmc_exit_name() is the engine's). */
 const char *exit_reason_name(enum vmc_exit_reason reason);
 double exit_rates_sum(const struct exit_rates *r);

@@ -84,10 +84,12 @@ static void control_hints(struct ui *ui, int x, int end)
 
 static void console_hints(struct ui *ui, int x, int end)
 {
-	char prefix[32], part[4][80];
+	char name[32], prefix[40], part[4][96];
 	int i;
 
-	ui_key_name(ui->opt.prefix, prefix, sizeof(prefix));
+	ui_key_name(ui->opt.prefix, name, sizeof(name));
+	snprintf(prefix, sizeof(prefix), "%s%s", strncmp(name, "C-", 2) == 0 ? "Ctrl-" : "",
+		strncmp(name, "C-", 2) == 0 ? name + 2 : name);
 	snprintf(part[0], sizeof(part[0]), " %s leaves", prefix);
 	snprintf(part[1], sizeof(part[1]), " \u00b7 %s ? help", prefix);
 	snprintf(part[2], sizeof(part[2]), " \u00b7 %s %s sends it", prefix, prefix);

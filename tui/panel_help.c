@@ -96,6 +96,25 @@ static void keys_of(struct ui *ui, const char *line, bool prefix, char *out, siz
 	}
 }
 
+/* Keys too many for their column have a line of their own. */
+static void add_keyed(struct help_panel *h, enum ui_role role, const char *keys, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+static void add_keyed(struct help_panel *h, enum ui_role role, const char *keys, const char *fmt, ...)
+{
+	char text[sizeof(h->line->text)];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (text_width(keys) <= KEY_COLUMNS - 3) {
+		add(h, role, keys, "%s", text);
+		return;
+	}
+	add(h, role, "", "%s", text);
+	add(h, ROLE_KEY, "", "  %s", keys);
+}
+
 static void add_modes(struct help_panel *h)
 {
 	char prefix[32];
@@ -122,7 +141,7 @@ static void add_commands(struct help_panel *h)
 		if (!(cmd->flags & CMD_UI))
 			continue;
 		keys_of(ui, cmd->name, false, keys, sizeof(keys));
-		add(h, ROLE_DEFAULT, keys, "%s%s%s  %s%s", cmd->name, cmd->args[0] != '\0' ? " " : "", cmd->args,
+		add_keyed(h, ROLE_DEFAULT, keys, "%s%s%s  %s%s", cmd->name, cmd->args[0] != '\0' ? " " : "", cmd->args,
 			cmd->help, cmd->flags & CMD_ASKS ? " Asks." : "");
 		for (j = 0; j < ui->keys.n; j++) {
 			e = &ui->keys.e[j];
@@ -161,7 +180,7 @@ static void add_views(struct help_panel *h)
 	for (i = 0; panel_table[i] != NULL; i++) {
 		add(h, ROLE_LABEL, panel_table[i]->name, "%s", panel_table[i]->help);
 		for (cmd = panel_table[i]->cmds; cmd != NULL && *cmd != NULL; cmd++)
-			add(h, ROLE_DEFAULT, (*cmd)->keys != NULL ? (*cmd)->keys : "", "%s%s%s  %s", (*cmd)->name,
+			add_keyed(h, ROLE_DEFAULT, (*cmd)->keys != NULL ? (*cmd)->keys : "", "%s%s%s  %s", (*cmd)->name,
 				(*cmd)->args != NULL && (*cmd)->args[0] != '\0' ? " " : "",
 				(*cmd)->args != NULL ? (*cmd)->args : "", (*cmd)->help);
 	}
@@ -227,7 +246,7 @@ static void help_draw(struct panel *p)
 			continue;
 		}
 		ui_draw(p, i, 1, l->role == ROLE_LABEL ? ROLE_LABEL : ROLE_KEY, "%*s", w - 3, l->key);
-		ui_draw(p, i, w, l->role == ROLE_DIM ? ROLE_DIM : ROLE_DEFAULT, "%s", l->text);
+		ui_draw(p, i, w, l->role == ROLE_DIM || l->role == ROLE_KEY ? l->role : ROLE_DEFAULT, "%s", l->text);
 	}
 }
 

@@ -198,6 +198,7 @@ int ui_resize_leaf(struct ui *ui, int delta, int dy, int dx)
 			c->min = c->max = 0;
 	}
 	t->custom = true;
+	t->by_views = false;
 	ui_relayout(ui);
 	return 0;
 }
@@ -205,13 +206,23 @@ int ui_resize_leaf(struct ui *ui, int delta, int dy, int dx)
 void ui_show_view(struct ui *ui, struct node *leaf, const struct panel_ops *ops)
 {
 	struct tab *t = tab_current(ui);
+	struct node *l;
 
 	if (leaf->ops == ops)
 		return;
-	leaf->back = leaf->ops;
+	t->by_views |= !t->custom;
+	if (leaf->back == NULL)
+		leaf->back = leaf->ops;
+	else if (leaf->back == ops)
+		leaf->back = NULL;
 	leaf->ops = ops;
 	leaf->consoles = false;
 	t->custom = true;
+	for (l = node_next_leaf(t->root, NULL, false); l != NULL && l->back == NULL;
+		l = node_next_leaf(t->root, l, false))
+		;
+	if (l == NULL && t->by_views) /* all is as it was: the layout follows the VMs again */
+		t->custom = t->by_views = false;
 	ui_relayout(ui);
 }
 
@@ -260,6 +271,7 @@ struct panel *ui_open_panel(struct ui *ui, struct ui_vm *vm, const char *name)
 				return NULL;
 			t->root = node_split(where, NODE_ROWS, l, t->root);
 			t->custom = true;
+			t->by_views = false;
 		} else {
 			ui_show_view(ui, where, ops);
 			l = where;

@@ -522,6 +522,17 @@ static void leave(struct ui *ui, const struct ui_start *start)
 	event_base_free(ui->base);
 }
 
+/* Whoever comes by `vitrine demo` may see this screen for the first time. */
+static void welcome(struct ui *ui, const char *vm)
+{
+	char help[32], name[32];
+
+	key_hint(ui, "help", help, sizeof(help));
+	ui_key_name(ui->opt.prefix, name, sizeof(name));
+	ui_say(ui, "Enter types to %s, %s%s comes back, %s is help", vm, strncmp(name, "C-", 2) == 0 ? "Ctrl-" : "",
+		strncmp(name, "C-", 2) == 0 ? name + 2 : name, help);
+}
+
 int ui_main(const struct ui_start *start)
 {
 	static struct ui ui; /* static: large, and the only one */
@@ -550,8 +561,10 @@ int ui_main(const struct ui_start *start)
 		if (strcmp(ui.opt.layout, "main") != 0)
 			tab_layout(&ui, ui.opt.layout);
 		vms_start(&ui);
-		if (start->select != NULL && vms_find(&ui, start->select) != NULL)
+		if (start->select != NULL && vms_find(&ui, start->select) != NULL) {
 			ui_select(&ui, vms_find(&ui, start->select));
+			welcome(&ui, start->select);
+		}
 		ui_relayout(&ui);
 		run(&ui);
 	}

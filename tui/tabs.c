@@ -305,7 +305,7 @@ int tab_layout(struct ui *ui, const char *layout)
 	}
 	snprintf(t->spec, sizeof(t->spec), "%s", spec);
 	snprintf(t->name, sizeof(t->name), "%.31s", strchr(layout, '(') != NULL ? "own" : layout);
-	t->custom = t->zoom = false;
+	t->custom = t->by_views = t->zoom = false;
 	ui_relayout(ui);
 	return 0;
 }

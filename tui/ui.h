@@ -161,6 +161,7 @@ struct node {
 struct tab {
 	char name[32], spec[256];
 	bool custom;	   /* the user has changed it by hand: it is not made anew */
+	bool by_views;	   /* only in that views were opened over others; with the last of them gone it is not custom */
 	bool zoom;
 	struct node *root, *focus;
 };

@@ -81,6 +81,8 @@ static enum panel_result vcpu_sample(struct panel *p, const struct vmc_sample *s
 	for (uint32_t i = 0; i < v->ncpus; i++) {
 		news |= s->cpus[i].state == VMC_VCPU_FAILED && v->cpus[i].state != VMC_VCPU_FAILED;
 		exit_rates_feed(&v->cpus[i].rates, s->time_us, s->cpus[i].cpu_ns, s->cpus[i].exits);
+		if (!running)
+			exit_rates_still(&v->cpus[i].rates);
 	}
 	if (!running && !news)
 		news = any_register_moved(v, s);

@@ -68,5 +68,6 @@ void vms_update_wants(struct ui *ui); /* what the visible panels want to see */
 void vm_refresh_info(struct ui_vm *vm);
 /** vm_command() - a command whose failure is reported as "NAME: what: why". */
 int vm_command(struct ui_vm *vm, const char *command, const char *args_json, const char *what);
-int vm_snapshot(struct ui_vm *vm, const char *what, const char *name); /* save, load, delete */
+/** vm_snapshot() - @what: save, load, delete; @id: name or id; @name: what the user knows it by. */
+int vm_snapshot(struct ui_vm *vm, const char *what, const char *id, const char *name);
 #endif

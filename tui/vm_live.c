@@ -327,7 +327,7 @@ static void job_done(void *arg, int rc, const char *error)
 
 static const struct vmc_job_ops job_ops = {.progress = job_progress, .done = job_done};
 
-int vm_snapshot(struct ui_vm *vm, const char *what, const char *name)
+int vm_snapshot(struct ui_vm *vm, const char *what, const char *id, const char *name)
 {
 	int rc;
 
@@ -342,9 +342,9 @@ int vm_snapshot(struct ui_vm *vm, const char *what, const char *name)
 	vm->job = (struct vm_job){.active = true};
 	snprintf(vm->job.what, sizeof(vm->job.what), "%s", what);
 	snprintf(vm->job.name, sizeof(vm->job.name), "%s", name);
-	rc = what[0] == 's' ? vmc_conn_snapshot_save(vm->conn, name, &job_ops, vm) :
-		what[0] == 'l' ? vmc_conn_snapshot_load(vm->conn, name, &job_ops, vm) :
-				 vmc_conn_snapshot_delete(vm->conn, name, &job_ops, vm);
+	rc = what[0] == 's' ? vmc_conn_snapshot_save(vm->conn, id, &job_ops, vm) :
+		what[0] == 'l' ? vmc_conn_snapshot_load(vm->conn, id, &job_ops, vm) :
+				 vmc_conn_snapshot_delete(vm->conn, id, &job_ops, vm);
 	if (rc < 0) {
 		vm->job.active = false;
 		ui_warn(vm->ui, "%s: snapshot %s: %s", vm->name, what, strerror(-rc));
