@@ -46,6 +46,18 @@ static void choose_hints(struct hint *h, int n, int room)
 	}
 }
 
+/* Does Enter mean something else in the focused view? */
+static bool enter_is_taken(const struct ui *ui)
+{
+	struct panel *p = ui_focused_panel((struct ui *)ui);
+	const struct ui_cmd *const *c;
+
+	for (c = p != NULL ? p->ops->cmds : NULL; c != NULL && *c != NULL; c++)
+		if ((*c)->keys != NULL && strstr((*c)->keys, "Enter") != NULL)
+			return true;
+	return p != NULL && p->ops == &panel_snapshots;
+}
+
 static void control_hints(struct ui *ui, int x, int end)
 {
 	const struct ui_vm *vm = ui->sel;
@@ -67,7 +79,7 @@ static void control_hints(struct ui *ui, int x, int end)
 	for (i = 0; i < n; i++) {
 		if (i == 1 && vm == NULL)
 			continue;
-		snprintf(key, sizeof(key), "Enter");
+		snprintf(key, sizeof(key), "%s", enter_is_taken(ui) ? "i" : "Enter");
 		if (h[i].command != NULL)
 			key_hint(ui, h[i].command, key, sizeof(key));
 		if (key[0] != '\0')

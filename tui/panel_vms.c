@@ -115,6 +115,23 @@ static void draw_empty(struct panel *p)
 	}
 }
 
+/* Broken at blanks where there are any. */
+static void draw_why(struct panel *p, int y, int lines, const char *why)
+{
+	int w = p->rect.w, n, i;
+
+	for (i = 0; i < lines && *why != '\0' && w > 0; i++) {
+		n = (int)strlen(why);
+		if (n > w)
+			for (n = w; n > 0 && why[n] != ' '; n--)
+				;
+		n = n > 0 ? n : w;
+		ui_draw(p, y + i, 0, ROLE_DIM, "%.*s", n, why);
+		why += n;
+		why += strspn(why, " ");
+	}
+}
+
 /* What is known of the selected one, below the list where there is room. */
 static void draw_about(struct vms_panel *v, int from)
 {
@@ -132,8 +149,7 @@ static void draw_about(struct vms_panel *v, int from)
 	ui_draw(p, y, 1, ROLE_LABEL, " %s ", vm->name);
 	ui_draw(p, y + 1, 0, vm_state_role(vm), "%s", vm_state_text(vm));
 	if (!vm_is_live(vm)) {
-		for (i = 0; i < 4 && (int)strlen(vm->why) > i * p->rect.w; i++)
-			ui_draw(p, y + 2 + i, 0, ROLE_DIM, "%.*s", p->rect.w, vm->why + i * p->rect.w);
+		draw_why(p, y + 2, 4, vm->why);
 		return;
 	}
 	amount(text, sizeof(text), vm->info.ram_bytes);

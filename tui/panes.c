@@ -215,6 +215,13 @@ void ui_show_view(struct ui *ui, struct node *leaf, const struct panel_ops *ops)
 		leaf->back = leaf->ops;
 	else if (leaf->back == ops)
 		leaf->back = NULL;
+	if (leaf->back == NULL && leaf->from != NULL && leaf == t->focus) {
+		for (l = node_next_leaf(t->root, NULL, true); l != NULL && (l->ops != leaf->from || l == leaf ||
+			(l->vm != NULL && l->vm != ui->sel)); l = node_next_leaf(t->root, l, true))
+			;
+		ui_focus(ui, l);
+	}
+	leaf->from = NULL;
 	leaf->ops = ops;
 	leaf->consoles = false;
 	t->custom = true;
@@ -274,6 +281,8 @@ struct panel *ui_open_panel(struct ui *ui, struct ui_vm *vm, const char *name)
 			t->by_views = false;
 		} else {
 			ui_show_view(ui, where, ops);
+			if (where->back != NULL && t->focus != NULL && t->focus != where)
+				where->from = t->focus->ops;
 			l = where;
 			if (l->vm != NULL)
 				l->vm = NULL;

@@ -152,6 +152,7 @@ struct node {
 	int weight, min, max; /* along the parent's direction, borders included; 0: no wish */
 	bool consoles;	      /* a leaf that stands for a console of each running VM */
 	const struct panel_ops *ops, *back; /* back: what q returns to */
+	const struct panel_ops *from; /* and what had the focus then */
 	struct ui_vm *vm;	/* NULL: the selected one */
 	struct panel *panel;
 	struct ui_rect outer;	/* borders included */

@@ -110,6 +110,7 @@ expect "a parser can be changed by hand" "a new vitrine-term reads victim's cons
 # ---- the VM ends and comes back ----
 kill -9 "$(pid_of victim)"
 expect "the pane keeps what was there and says that the VM ended" 'VM ended'
+check "with what it said last" wait_for 5 has 'shell>'
 vm victim shell
 expect_gone "and takes up the new one's console" 'VM ended'
 expect "with its output" 'look at a virtual machine'
