@@ -156,7 +156,7 @@ type_in pager 'p'
 check "p pauses" shows pager 'paused'
 check "and the heat stops" test "$(lit)" -eq 0
 type_in pager 'p]<'
-check "] and < change the cells" shows pager 'cells +32 a row, 16 pages each'
+check "] and < change the cells" shows pager 'cells +32 a row, [0-9]+ pages each'
 qmp pager x-console-resize '{"cols":40,"rows":10}' >/dev/null
 check "it fits 40x10" shows pager 'verify *$'
 qmp pager quit >/dev/null
