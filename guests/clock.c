@@ -10,6 +10,8 @@
 
 const char rt_program[] = "clock";
 
+#define KEYS "p pause  r reset counts  a face  ^L redraw"
+
 #define PIT_HZ   20
 #define TICK_US  (1000000 / PIT_HZ)
 #define GAP_US   700000
@@ -236,8 +238,8 @@ static void draw(uint64_t now)
 	scr_begin(&cols, &rows);
 	scr_title("clock", "every clock of the machine");
 	row = big_time(1, cols, rows);
-	bottom = scr_keys("p pause  r reset counts  a face  ^L redraw");
-	if (row + 5 <= bottom)
+	bottom = scr_keys(KEYS);
+	if (row + 3 <= bottom) /* what does not fit is cut: the keys come again, on top */
 		row = clocks(row, now);
 	if (row < bottom)
 		scr_printf(row++, 1, ST_PLAIN, "up %lu:%02lu:%02lu, %lu interrupts, %lu halts",
@@ -250,6 +252,7 @@ static void draw(uint64_t now)
 		analog(2, bottom, BIG(cols, rows) ? 102 : 66, cols);
 	else if (ck.analog && bottom - row > 12)
 		analog(row + 2, bottom, 2, cols);
+	scr_keys(KEYS);
 	scr_show();
 }
 

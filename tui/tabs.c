@@ -11,7 +11,7 @@
 #include "tui/vm.h"
 
 static const struct named_layout built_in[] = {
-	{"main", "cols(vms:15-22, rows(cols(consoles, vcpu:26-44):68%, cols(memmap:35%, heat:65%):8-26))"},
+	{"main", "cols(vms:15-22, rows(cols(consoles, vcpu:26-44):68%, cols(memmap:33%, heat:67%):8-26))"},
 	{"consoles", "cols(vms:15-22, consoles)"},
 	{"memory", "rows(cols(memmap:40%, heat:60%):45%, cols(console:45%, hex:55%):55%)"},
 	{"cpu", "cols(vms:15-22, rows(console:40%, cols(vcpu:60%, log:40%):60%))"},
