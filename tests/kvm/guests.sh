@@ -159,6 +159,8 @@ type_in pager 'p]<'
 check "] and < change the cells" shows pager 'cells +32 a row, [0-9]+ pages each'
 qmp pager x-console-resize '{"cols":40,"rows":10}' >/dev/null
 check "it fits 40x10" shows pager 'verify *$'
+qmp pager x-console-resize '{"cols":40,"rows":8}' >/dev/null
+check "40x8: the keys cover what does not fit" shows pager '1-6 mode  p pause  \+- speed *$'
 qmp pager quit >/dev/null
 
 # ---- clock ----

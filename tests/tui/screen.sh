@@ -128,6 +128,17 @@ expect "a mistake in a theme: file and line" 'broken.cfg:2'
 expect "and the screen is there" 'VMs'
 keys q; see 'VMs go on'
 
+# ---- a view opened over another, and closed ----
+start 100 30
+see 'shell>'
+keys 7; expect "a view opens over another" '▸a · snapshots'
+keys q; expect "q closes it and gives the focus back" '▸VMs'
+size 200 50
+expect "and the layout follows the VMs again" ' c · console'
+size 80 24
+expect "80x24: the bottom line tells of help" '? help'
+keys q; see 'VMs go on'
+
 # ---- deaths ----
 start 100 30
 see 'shell>'

@@ -169,6 +169,7 @@ keys .
 see "vcpu: stepping needs a pause" 'pause it first'
 keys p
 see "vcpu: paused" '‖ paused'
+see "vcpu: a paused one takes no CPU" 'CPU +0% .* 0 exits/s'
 check "vcpu: rip stands still" same_for 10 rip
 was=$(rip)
 keys .
@@ -195,5 +196,10 @@ done
 see "all views at 80x24: vCPU" 'vCPU 0'
 see "all views at 80x24: memory map" 'memory map'
 see "all views at 80x24: heat" 'heat · '
+see "80x24: pager's picture is whole, 16 rows of it" 'heat · 128 KiB a cell'
+see "80x24: help is on the bottom line, and the layout" '\? help .*main 1/5'
+t resize-window -x 200 -y 50
+see "200x50: as it was drawn, a cell each" 'heat · 64 KiB a cell'
+see "and the views say whose they are" 'pager · vCPU 0'
 check "the workstation said nothing on stderr" test ! -s "$tap_dir/err"
 finish

@@ -65,7 +65,7 @@ static void broken_says_why(void **state)
 	assert_int_equal(fake_role_of(f, "queue 1: desc"), ROLE_BAD);
 	assert_true(fake_shows(f, "needs-reset"));
 	fake_panel(f)->ops->title(fake_panel(f), title, sizeof(title));
-	assert_string_equal(title, "fake · devices · 1 broken");
+	assert_string_equal(title, "pager · devices · 1 broken");
 	fake_free(f);
 }
 

@@ -260,7 +260,23 @@ static void wide_has_facts_at_the_side(void **state)
 	assert_true(fake_shows(f, "Enter hex"));
 	assert_int_equal(fake_want(f).heat_cells, 128 * 46 * 2);
 	fake_keys(f, "w");
-	assert_int_equal(fake_want(f).heat_cells, (198 - 10) * (46 - 3) * 2);
+	assert_int_equal(fake_want(f).heat_cells, (198 - 10) * (46 - 2) * 2); /* a line below gave way to a page a cell */
+	fake_free(f);
+}
+
+static void a_finer_picture_is_worth_the_lines_below(void **state)
+{
+	struct fake *f = fake_new(&panel_heat, 8, 37); /* as in the first layout at 80x24 */
+
+	fake_sample(f, answer(f, VMC_RUNNING, SEC, nothing));
+	fake_sample(f, answer(f, VMC_RUNNING, SEC + 100000, page_8195));
+	assert_int_equal(fake_want(f).heat_cells, 32 * 16);
+	assert_int_equal(fake_want(f).heat_size / fake_want(f).heat_cells, 128 << 10);
+	fake_resize(f, 9, 51); /* 100x30: room for one */
+	assert_int_equal(fake_want(f).heat_cells, 32 * 16);
+	assert_true(fake_shows(f, "0x0 "));
+	fake_resize(f, 7, 37); /* no finer without them: they stay */
+	assert_int_equal(fake_want(f).heat_cells, 32 * 10);
 	fake_free(f);
 }
 
@@ -320,6 +336,7 @@ int main(void)
 		cmocka_unit_test(panning_follows_the_cursor), cmocka_unit_test(paused_holds_the_picture),
 		cmocka_unit_test(freezing_costs_nothing), cmocka_unit_test(idle_is_not_redrawn),
 		cmocka_unit_test(follows_the_heat), cmocka_unit_test(wide_has_facts_at_the_side),
+		cmocka_unit_test(a_finer_picture_is_worth_the_lines_below),
 		cmocka_unit_test(memmap_can_show_a_region), cmocka_unit_test(any_size_and_any_sample),
 	};
 
