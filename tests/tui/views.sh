@@ -17,7 +17,7 @@ stop_all() { t kill-server 2>/dev/null; tap_cleanup; }
 trap stop_all EXIT
 
 screen() { t capture-pane -p; }
-picture() { t capture-pane -pe | sed 's/look [0-9]* µs, [0-9.]*%//'; } # in colour, but for the cost
+picture() { t capture-pane -pe | sed 's/look [0-9]* µs, [0-9.]*%//; $d'; } # in colour, but for the cost and what is said
 shows() { screen | grep -qE -- "$1"; }
 lacks() { ! shows "$1"; }
 # see NAME PATTERN [SECONDS]: the screen comes to show it
@@ -196,6 +196,7 @@ done
 see "all views at 80x24: vCPU" 'vCPU 0'
 see "all views at 80x24: memory map" 'memory map'
 see "all views at 80x24: heat" 'heat · '
+keys 5 0 # all of memory
 see "80x24: pager's picture is whole, 16 rows of it" 'heat · 128 KiB a cell'
 see "80x24: help is on the bottom line, and the layout" '\? help .*main 1/5'
 t resize-window -x 200 -y 50
