@@ -200,11 +200,14 @@ static const struct ui_cmd *guess(struct ui *ui, const char *name)
 
 int command_exec(struct ui *ui, int argc, char **argv)
 {
-	struct ui_cmd_call call = {.ui = ui, .panel = ui_focused_panel(ui), .argc = argc, .argv = argv};
+	struct ui_cmd_call call = {.ui = ui, .argc = argc, .argv = argv};
 	const struct ui_cmd *cmd;
 
 	if (argc == 0)
 		return 0;
+	if (ui->layout_stale) /* typed ahead: what the last command did to the panes comes first */
+		ui_layout(ui);
+	call.panel = ui_focused_panel(ui);
 	cmd = command_here(ui, argv[0]);
 	if (cmd == NULL)
 		cmd = guess(ui, argv[0]);

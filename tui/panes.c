@@ -173,9 +173,12 @@ int ui_resize_leaf(struct ui *ui, int delta, int dy, int dx)
 {
 	struct tab *t = tab_current(ui);
 	enum node_kind kind = dy != 0 ? NODE_ROWS : NODE_COLS;
-	struct node *n = t->focus, *c, *other = NULL;
+	struct node *n, *c, *other = NULL;
 	int size;
 
+	if (ui->layout_stale) /* sizes as they are now */
+		ui_layout(ui);
+	n = t->focus;
 	while (n != NULL && (n->parent == NULL || n->parent->kind != kind))
 		n = n->parent;
 	if (n == NULL || t->zoom)

@@ -104,6 +104,9 @@ static void command_reply(void *arg, int rc, const char *error, const char *json
 	if (rc < 0 && rc != -ECONNRESET)
 		ui_warn(p->vm->ui, "%s: %s: %s%s%s%s", p->vm->name, p->what, error, key[0] != '\0' ? " (" : "", key,
 			key[0] != '\0' ? " ends it at once)" : "");
+	if (rc == 0 && strcmp(p->what, "shutdown") == 0)
+		ui_say(p->vm->ui, "%s: its power button was pressed; what comes of it is the guest's affair%s%s%s",
+			p->vm->name, key[0] != '\0' ? " (" : "", key, key[0] != '\0' ? " ends it at once)" : "");
 	if (rc == 0)
 		vm_refresh_info(p->vm);
 	free(p);

@@ -105,7 +105,7 @@ try_shutdown() {
 	keys S
 	expect "shutdown: asks" 'Ask a to shut down?'
 	keys y
-	expect "shutdown: no power button, and what to do" 'power button'
+	expect "shutdown: what came of it" 'power button'
 }
 try_reset() {
 	keys R
