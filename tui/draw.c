@@ -126,6 +126,30 @@ int text_width(const char *text)
 	return total;
 }
 
+size_t text_fit(const char *text, int w)
+{
+	size_t at = 0, blank = 0, next;
+	char part[8];
+	int used = 0;
+
+	while (text[at] != '\0') {
+		for (next = at + 1; ((unsigned char)text[next] & 0xc0) == 0x80 && next - at < 4; next++)
+			;
+		if (next == at + 1) {
+			used++;
+		} else {
+			snprintf(part, sizeof(part), "%.*s", (int)(next - at), text + at);
+			used += text_width(part);
+		}
+		if (used > w)
+			return blank > 0 ? blank : at > 0 ? at : next;
+		if (text[at] == ' ' && used > w / 2)
+			blank = at + 1;
+		at = next;
+	}
+	return at;
+}
+
 /*
  * Text in columns x0 .. x0+w-1 beginning at column x (which may lie left of x0). Combining characters are
  * dropped: the screen's own texts have none, and what guests write comes through ui_draw_cell().

@@ -221,6 +221,7 @@ static void console_key(struct ui *ui, int key, bool is_code)
 static void dispatch(struct ui *ui, int key, bool is_code)
 {
 	ui_schedule(ui);
+	line_seen(ui);
 	if (line_active(ui))
 		line_key(ui, plain(key));
 	else if (ui->console_mode && ui->overlay == NULL)

@@ -10,6 +10,8 @@
 #include "tui/ui.h"
 #include "tui/vm.h"
 
+#define READING_MS 1500 /* a message over panels stays so long, whatever is typed */
+
 bool line_active(const struct ui *ui)
 {
 	return ui->line.kind != LINE_NONE;
@@ -59,6 +61,9 @@ static void open_line(struct ui *ui, int kind, const char *label, const char *in
 		else if (old.kind == LINE_PROMPT && old.done != NULL)
 			old.done(old.arg, NULL);
 	}
+	if (ui->line.message_tall)
+		ui_redraw_all(ui);
+	ui->line.message_tall = false;
 	ui->line.kind = kind;
 	ui->line.message_until_ms = 0;
 	snprintf(ui->line.label, sizeof(ui->line.label), "%s", label);
@@ -277,6 +282,15 @@ void line_tick(struct ui *ui, uint64_t now_ms)
 	if (ui->line.message_until_ms != 0 && now_ms >= ui->line.message_until_ms) {
 		ui->line.message_until_ms = 0;
 		ui->draw_line = true;
+		if (ui->line.message_tall)
+			ui_redraw_all(ui);
+		ui->line.message_tall = false;
 		ui_schedule(ui);
 	}
+}
+
+void line_seen(struct ui *ui)
+{
+	if (ui->line.message_tall && ui_now_ms() > ui->line.message_since_ms + READING_MS)
+		line_tick(ui, UINT64_MAX);
 }

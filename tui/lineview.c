@@ -219,12 +219,36 @@ void line_draw(struct ui *ui)
 	}
 	end = draw_right(ui);
 	draw_mode(ui, &x, end);
-	if (ui->line.message_until_ms != 0)
+	if (ui->line.message_until_ms != 0 && text_width(ui->line.message) + 1 > end - x)
+		ui->line.message_tall = true; /* line_popup() has room for it */
+	if (ui->line.message_until_ms != 0 && !ui->line.message_tall)
 		add(ui, &x, end, ui->line.bad ? ROLE_BAD : ROLE_STATUS, " %s", ui->line.message);
 	else if (ui->console_mode)
 		console_hints(ui, x, end);
 	else
 		control_hints(ui, x, end);
+}
+
+/* A message that is longer than the line is shown whole, in rows above it. */
+static void message_popup(struct ui *ui)
+{
+	enum ui_role role = ui->line.bad ? ROLE_BAD : ROLE_PROMPT;
+	const char *text = ui->line.message, *at;
+	int rows = 0, y, i, w = ui->cols - 4;
+	char part[UI_MSG_SIZE];
+	size_t n;
+
+	for (at = text; *at != '\0' && rows < ui->rows - 3; rows++)
+		at += text_fit(at, w);
+	y = ui->rows - 1 - rows;
+	for (i = 0; i < ui->cols; i++)
+		draw_wch(ui, y - 1, i, L'\u2500', role);
+	draw_fill(ui, y, 0, rows, ui->cols, role);
+	for (at = text, i = 0; i < rows; i++, at += n) {
+		n = text_fit(at, w);
+		snprintf(part, sizeof(part), "%.*s", (int)n, at);
+		draw_text(ui, y + i, 2, w, role, part);
+	}
 }
 
 /* Completions with their help, above the line, the chosen one marked. */
@@ -235,6 +259,8 @@ void line_popup(struct ui *ui)
 	int h = l->ncompletion, w = 0, i, first = 0, y, cw, room;
 	char text[256];
 
+	if (l->kind == LINE_NONE && l->message_tall)
+		message_popup(ui);
 	if (l->kind != LINE_PALETTE || h == 0)
 		return;
 	room = ui->rows - 3;

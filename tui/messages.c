@@ -88,7 +88,11 @@ static void add(struct ui *ui, bool bad, const char *fmt, va_list ap)
 	to_file(ui, m);
 	snprintf(ui->line.message, sizeof(ui->line.message), "%s", m->text);
 	ui->line.bad = bad;
-	ui->line.message_until_ms = ui_now_ms() + (bad ? 8000 : 4000);
+	if (ui->line.message_tall)
+		ui_redraw_all(ui);
+	ui->line.message_tall = false;
+	ui->line.message_since_ms = ui_now_ms();
+	ui->line.message_until_ms = ui->line.message_since_ms + (bad ? 8000 : 4000);
 	ui->draw_line = true;
 	ui_schedule(ui);
 	for (i = 0; i < ui->npool; i++)

@@ -122,31 +122,6 @@ struct rows {
 	size_t n, size;
 };
 
-/* Bytes of @text that fit into @w columns, up to a blank where there is one in the second half. */
-static size_t fitting(const char *text, int w)
-{
-	size_t at = 0, blank = 0, next;
-	char part[8];
-	int used = 0;
-
-	while (text[at] != '\0') {
-		for (next = at + 1; ((unsigned char)text[next] & 0xc0) == 0x80 && next - at < 4; next++)
-			;
-		if (next == at + 1) {
-			used++;
-		} else {
-			snprintf(part, sizeof(part), "%.*s", (int)(next - at), text + at);
-			used += text_width(part);
-		}
-		if (used > w)
-			return blank > 0 ? blank : at > 0 ? at : next;
-		if (text[at] == ' ' && used > w / 2)
-			blank = at + 1;
-		at = next;
-	}
-	return at;
-}
-
 static void add_rows(struct rows *rows, size_t line, const char *text, int w)
 {
 	size_t from = 0, n;
@@ -161,7 +136,7 @@ static void add_rows(struct rows *rows, size_t line, const char *text, int w)
 			rows->r = bigger;
 			rows->size += 512;
 		}
-		n = fitting(text + from, first || w < 16 ? w : w - 2);
+		n = text_fit(text + from, first || w < 16 ? w : w - 2);
 		rows->r[rows->n++] = (struct row){.line = line, .from = from, .first = first};
 		from += n;
 		first = false;
@@ -182,7 +157,7 @@ static void draw_row(struct panel *p, int y, int x, const struct row *row, const
 {
 	int indent = row->first || p->rect.w - x < 16 ? 0 : 2;
 
-	ui_draw(p, y, x + indent, role, "%.*s", (int)fitting(text + row->from, p->rect.w - x - indent),
+	ui_draw(p, y, x + indent, role, "%.*s", (int)text_fit(text + row->from, p->rect.w - x - indent),
 		text + row->from);
 }
 

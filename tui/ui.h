@@ -113,7 +113,8 @@ struct ui_line {
 	void *arg;
 	char message[UI_MSG_SIZE]; /* shown for a while */
 	bool bad;		   /* it is a warning */
-	uint64_t message_until_ms;
+	uint64_t message_until_ms, message_since_ms;
+	bool message_tall;	   /* it took more than the line */
 	char *history[HISTORY_SIZE];
 	int nhistory, history_at;
 	char *completion[COMPLETIONS_MAX]; /* for the word being typed */
@@ -129,6 +130,7 @@ void line_draw(struct ui *ui);	/* the bottom line */
 void line_popup(struct ui *ui); /* completions above it */
 bool line_cursor(struct ui *ui, int *y, int *x);
 void line_tick(struct ui *ui, uint64_t now_ms);
+void line_seen(struct ui *ui); /* a key was pressed: a message in the way has been read */
 void line_free(struct ui *ui);
 void complete_line(struct ui *ui); /* complete.c: fills completion[] for ed */
 
@@ -216,6 +218,8 @@ int draw_text(struct ui *ui, int y, int x, int w, enum ui_role role, const char 
 void draw_fill(struct ui *ui, int y, int x, int h, int w, enum ui_role role);
 void draw_wch(struct ui *ui, int y, int x, wchar_t ch, enum ui_role role);
 int text_width(const char *text);
+/** text_fit() - bytes of @text that fit into @w columns, up to a blank where there is one in the second half. */
+size_t text_fit(const char *text, int w);
 
 /* ---- commands (commands.c, cmd_*.c) ---- */
 extern const struct ui_cmd command_table[]; /* ends with a NULL name */
