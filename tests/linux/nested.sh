@@ -6,6 +6,7 @@
 set -u
 build=$(cd "${1:?usage: nested.sh BUILD}" && pwd)
 here=$(cd "$(dirname "$0")" && pwd)
+. "$here/verdict"
 
 # NAME:SECONDS, the limit some five times what it takes on two free cores.
 short=(linux/in/smoke:120 kvm/test_engine_irq:60 kvm/test_engine_mem:60 kvm/test_engine_state:120 kvm/test_devices_snapshot:60)
@@ -22,19 +23,4 @@ short) list=("${short[@]}") limit=220 ;;
 *) echo "Bail out! VITRINE_NESTED is full or short, not $VITRINE_NESTED"; exit 1 ;;
 esac
 VITRINE_L1_SECONDS=$limit bash "$here/l1" "$build" tests/linux/in/tiny.sh "${list[@]}" 2>&1
-rc=$?
-case $rc in
-3) why="no Debian kernel to be had" ;;
-124 | 125) why="the emulated machine crashed or hung twice" ;;
-*) exit $rc ;;
-esac
-# Bearable only where the tests of KVM run on this host's own.
-if "$build/vitrine" check >/dev/null 2>&1; then
-	echo "ok 1 - the nested test VM # SKIP $why (see above)"
-	rc=0
-else
-	echo "not ok 1 - the nested test VM: $why, and this host has no KVM of its own"
-	rc=1
-fi
-echo 1..1
-exit $rc
+verdict "the nested test VM" $?
