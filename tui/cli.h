@@ -46,7 +46,8 @@ struct cli_option {
 	const char *arg;  /* "SIZE"; NULL: takes none */
 	const char *help;
 };
-#define CLI_OPTIONS_MAX 20
+#define CLI_OPTIONS_MAX 32
+#define CLI_GIVEN_MAX 64
 
 struct cli_verb {
 	const char *name, *args, *help; /* as in struct ui_cmd */
@@ -76,6 +77,11 @@ int man_dump(const char *part);
 struct cli_call {
 	const struct cli_verb *verb;
 	const char *value[CLI_OPTIONS_MAX]; /* by row of verb->options; "" for those that take none; NULL: not given */
+	struct {
+		int row;
+		const char *value;
+	} given[CLI_GIVEN_MAX]; /* every option in its order, for those that may be repeated */
+	int ngiven;
 	int argc;
 	char **argv; /* what is no option */
 };

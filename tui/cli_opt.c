@@ -79,6 +79,10 @@ bool cli_parse(const char *name, int argc, char **argv, struct cli_call *call, i
 			return false;
 		}
 		call->value[row] = verb->options[row].arg ? optarg : "";
+		if (call->ngiven == CLI_GIVEN_MAX)
+			return usage(verb, "too many options"), false;
+		call->given[call->ngiven].row = row;
+		call->given[call->ngiven++].value = call->value[row];
 	}
 	call->argc = argc - optind;
 	call->argv = argv + optind;

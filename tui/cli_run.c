@@ -9,7 +9,7 @@
 
 #include "tui/cli.h"
 
-#define MAX_ARGS 48
+#define MAX_ARGS 192 /* CLI_GIVEN_MAX of two words, and more */
 
 /* "x.elf" and "./x" are files, "shell" is a guest that came with vitrine. */
 static bool is_guest(const char *what)
@@ -64,6 +64,8 @@ struct run {
 	const char *argv[MAX_ARGS];
 	size_t n;
 	char kernel[PATH_MAX + 8], initrd[PATH_MAX];
+	char *disk[CLI_GIVEN_MAX];
+	size_t ndisks;
 };
 
 static void add(struct run *r, const char *option, const char *value)
@@ -73,6 +75,37 @@ static void add(struct run *r, const char *option, const char *value)
 		if (*value || !strcmp(option, "--append"))
 			r->argv[r->n++] = value;
 	}
+}
+
+/* The path before the first single comma, made whole; in what vitrine-vm reads, a comma of a path is doubled. */
+static int add_disk(struct run *r, const char *text)
+{
+	char path[PATH_MAX], whole[PATH_MAX], *out;
+	const char *p, *use;
+	size_t n = 0;
+
+	for (p = text; *p && (*p != ',' || p[1] == ','); p++) {
+		if (n + 1 >= sizeof(path))
+			return cli_fail(CLI_USAGE, "run: --disk: the path is too long");
+		path[n++] = *p;
+		p += *p == ',';
+	}
+	path[n] = '\0';
+	if (!n)
+		return cli_fail(CLI_USAGE, "run: --disk: an empty path");
+	use = whole_path(path, whole);
+	out = malloc(2 * strlen(use) + strlen(p) + 1);
+	if (!out)
+		return cli_fail(CLI_FAILED, "run: out of memory");
+	r->disk[r->ndisks++] = out;
+	while (*use) {
+		if (*use == ',')
+			*out++ = ',';
+		*out++ = *use++;
+	}
+	strcpy(out, p);
+	add(r, "--disk", r->disk[r->ndisks - 1]);
+	return CLI_OK;
 }
 
 static int set_kernel(struct run *r, const char *what)
@@ -87,7 +120,7 @@ static int set_kernel(struct run *r, const char *what)
 	return 0;
 }
 
-enum { NAME, MEMORY, VCPUS, KERNEL, INITRD, APPEND, CONFIG, SIZE, HISTORY, LOAD, SANDBOX, DIRTY_RING, PAUSED,
+enum { NAME, MEMORY, VCPUS, KERNEL, INITRD, APPEND, DISK, NET, CONFIG, SIZE, HISTORY, LOAD, SANDBOX, DIRTY_RING, PAUSED,
 	ON_SHUTDOWN, DETACH };
 
 static int collect(struct run *r, const struct cli_call *call)
@@ -107,6 +140,14 @@ static int collect(struct run *r, const struct cli_call *call)
 	add(r, "--vcpus", v[VCPUS]);
 	add(r, "--initrd", v[INITRD] ? whole_path(v[INITRD], r->initrd) : NULL);
 	add(r, "--append", v[APPEND]);
+	for (int i = 0; i < call->ngiven; i++) {
+		if (call->given[i].row == NET && !*call->given[i].value)
+			return cli_fail(CLI_USAGE, "run: --net: empty; write user, or tap,ifname=NAME");
+		if (call->given[i].row == NET)
+			add(r, "--net", call->given[i].value);
+		if (call->given[i].row == DISK && add_disk(r, call->given[i].value) != CLI_OK)
+			return CLI_USAGE;
+	}
 	add(r, "--console", v[SIZE]);
 	add(r, "--history", v[HISTORY]);
 	add(r, "--load", v[LOAD]);
@@ -141,6 +182,8 @@ int cli_run(int argc, char **argv)
 	if (is_running(name))
 		return cli_fail(CLI_FAILED, "a VM named '%s' runs already: vitrine console %s attaches to it", name, name);
 	status = cli_spawn(name, r.argv);
+	for (size_t i = 0; i < r.ndisks; i++)
+		free(r.disk[i]);
 	if (status != CLI_OK)
 		return status;
 	if (call.value[DETACH]) {

@@ -24,6 +24,10 @@ static const struct cli_option run_options[] = {
 	{ "kernel", 'k', "PATH|guest:NAME", "what to boot, instead of the argument" },
 	{ "initrd", 'i', "PATH", "initial RAM disk" },
 	{ "append", 'a', "TEXT", "kernel command line" },
+	{ "disk", 'D', "PATH[,read_only=yes][,serial=S][,on_error=pause]",
+		"a disk: an image file or a block device; may be repeated" },
+	{ "net", 'N', "user[,forward=tcp:[ADDR:]HOST:GUEST]...|tap,ifname=NAME[,mac=MAC]",
+		"a network card; may be repeated" },
 	{ "config", 'f', "FILE", "a definition to begin with; the other options win" },
 	{ "size", 's', "COLSxROWS", "size of the console (default: this terminal's when attached)" },
 	{ "history", 0, "SIZE", "console output kept for those who attach later (default 1M)" },
@@ -144,12 +148,15 @@ const struct cli_verb cli_no_verb = { .name = "", .args = "[OPTIONS]", .help = "
 
 static void print_options(const struct cli_option *o)
 {
-	char left[64];
+	char left[128];
 
 	for (; o && o->name; o++) {
 		snprintf(left, sizeof(left), "%s%c%s--%s%s%s", o->letter ? "-" : " ", o->letter ? o->letter : ' ',
 			o->letter ? ", " : "  ", o->name, o->arg ? " " : "", o->arg ? o->arg : "");
-		printf("  %-28s %s\n", left, o->help);
+		if (strlen(left) > 28) /* too long to stand beside its help */
+			printf("  %s\n%31s%s\n", left, "", o->help);
+		else
+			printf("  %-28s %s\n", left, o->help);
 	}
 }
 

@@ -66,6 +66,8 @@ void def_free(struct vm_def *def)
 	free(def->cmdline);
 	free(def->load);
 	free(def->on_shutdown);
+	for (size_t i = 0; i < def_nlists; i++)
+		def_list_clear(def, &def_lists[i]);
 	memset(def, 0, sizeof(*def));
 }
 
@@ -129,7 +131,7 @@ static void show(enum def_type type, uint64_t v, char *out, size_t size)
 }
 
 static int set_number(
-	struct vm_def *def, const struct def_setting *set, uint64_t v, char *err, size_t err_size)
+	void *base, const struct def_setting *set, uint64_t v, char *err, size_t err_size)
 {
 	char low[32], high[32], got[32];
 
@@ -140,14 +142,14 @@ static int set_number(
 		snprintf(err, err_size, "%s is out of range: %s to %s", got, low, high);
 		return -EINVAL;
 	}
-	*(uint64_t *)((char *)def + set->offset) = v;
+	*(uint64_t *)((char *)base + set->offset) = v;
 	return 0;
 }
 
-static int set_string(struct vm_def *def, const struct def_setting *set, const char *text,
-	char *err, size_t err_size)
+static int set_string(void *base, const struct def_setting *set, const char *text, char *err,
+	size_t err_size)
 {
-	char **field = (char **)((char *)def + set->offset), *copy;
+	char **field = (char **)((char *)base + set->offset), *copy;
 
 	if (set->max && strlen(text) > set->max) {
 		snprintf(err, err_size, "longer than %" PRIu64 " bytes", set->max);
@@ -165,7 +167,26 @@ static int set_string(struct vm_def *def, const struct def_setting *set, const c
 	return 0;
 }
 
-static int set_bool(struct vm_def *def, const struct def_setting *set, const char *text, char *err,
+/* One more string. */
+static int add_string(void *base, const struct def_setting *set, const char *text, char *err,
+	size_t err_size)
+{
+	struct def_texts *list = (struct def_texts *)((char *)base + set->offset);
+	const struct def_setting one = {
+		.key = set->key, .type = DEF_STRING, .offset = list->n * sizeof(char *), .max = set->max
+	};
+	int rc;
+
+	if (list->n == DEF_TEXTS) {
+		snprintf(err, err_size, "more than %d", DEF_TEXTS);
+		return -EINVAL;
+	}
+	rc = set_string(list->text, &one, text, err, err_size);
+	list->n += rc == 0;
+	return rc;
+}
+
+static int set_bool(void *base, const struct def_setting *set, const char *text, char *err,
 	size_t err_size)
 {
 	bool yes = strcmp(text, "yes") == 0 || strcmp(text, "true") == 0 || strcmp(text, "on") == 0;
@@ -174,12 +195,12 @@ static int set_bool(struct vm_def *def, const struct def_setting *set, const cha
 		snprintf(err, err_size, "\"%s\" is neither yes nor no", text);
 		return -EINVAL;
 	}
-	*(bool *)((char *)def + set->offset) = yes;
+	*(bool *)((char *)base + set->offset) = yes;
 	return 0;
 }
 
-static int set_choice(struct vm_def *def, const struct def_setting *set, const char *text,
-	char *err, size_t err_size)
+static int set_choice(void *base, const struct def_setting *set, const char *text, char *err,
+	size_t err_size)
 {
 	const char *p = set->choices;
 	size_t len = strlen(text);
@@ -188,18 +209,17 @@ static int set_choice(struct vm_def *def, const struct def_setting *set, const c
 		size_t n = strcspn(p, "|");
 
 		if (n == len && strncmp(p, text, n) == 0)
-			return set_string(def, set, text, err, err_size);
+			return set_string(base, set, text, err, err_size);
 		p += n + (p[n] == '|');
 	}
 	snprintf(err, err_size, "\"%s\" is none of %s", text, set->choices);
 	return -EINVAL;
 }
 
-int def_set_text(struct vm_def *def, const struct def_setting *set, const char *text, char *err,
+int def_set_field(void *base, const struct def_setting *set, const char *text, char *err,
 	size_t err_size)
 {
 	uint64_t v;
-	int rc;
 
 	switch (set->type) {
 	case DEF_SIZE:
@@ -213,17 +233,23 @@ int def_set_text(struct vm_def *def, const struct def_setting *set, const char *
 				text);
 			return -EINVAL;
 		}
-		rc = set_number(def, set, v, err, err_size);
-		break;
+		return set_number(base, set, v, err, err_size);
 	case DEF_BOOL:
-		rc = set_bool(def, set, text, err, err_size);
-		break;
+		return set_bool(base, set, text, err, err_size);
 	case DEF_CHOICE:
-		rc = set_choice(def, set, text, err, err_size);
-		break;
+		return set_choice(base, set, text, err, err_size);
+	case DEF_STRINGS:
+		return add_string(base, set, text, err, err_size);
 	default:
-		rc = set_string(def, set, text, err, err_size);
+		return set_string(base, set, text, err, err_size);
 	}
+}
+
+int def_set_text(struct vm_def *def, const struct def_setting *set, const char *text, char *err,
+	size_t err_size)
+{
+	int rc = def_set_field(def, set, text, err, err_size);
+
 	if (rc == 0)
 		def->given |= 1ull << (set - def_settings);
 	return rc;
@@ -265,6 +291,10 @@ int def_check(const struct vm_def *def, char *err, size_t err_size)
 		snprintf(err, err_size,
 			"nothing to run: give --kernel PATH, --kernel guest:shell, or"
 			" --load SNAPSHOT; or write kernel = \"guest:shell\" into the definition");
+		return -EINVAL;
+	}
+	if (def->ndisks || def->nnets) {
+		snprintf(err, err_size, "%s: not there yet", def->ndisks ? "disks" : "nets");
 		return -EINVAL;
 	}
 	return 0;

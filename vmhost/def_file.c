@@ -41,6 +41,16 @@ static unsigned distance(const char *a, const char *b)
 	return one[lb];
 }
 
+bool def_near(const char *name, const char *candidate, unsigned *best)
+{
+	unsigned d = distance(name, candidate);
+
+	if (d >= *best || d >= strlen(candidate))
+		return false;
+	*best = d;
+	return true;
+}
+
 /* The part of @key below @group ("" for the top level); for the top level a group counts by its
  * name. */
 static bool name_in_group(const char *key, const char *group, char *out, size_t size)
@@ -64,17 +74,13 @@ const char *def_nearest(const char *group, const char *name)
 	unsigned best_d = 3;
 	char candidate[64];
 
-	for (size_t i = 0; i < def_nsettings; i++) {
-		unsigned d;
-
-		if (!name_in_group(def_settings[i].key, group, candidate, sizeof(candidate)))
-			continue;
-		d = distance(name, candidate);
-		if (d < best_d && d < strlen(candidate)) {
-			best_d = d;
+	for (size_t i = 0; i < def_nsettings; i++)
+		if (name_in_group(def_settings[i].key, group, candidate, sizeof(candidate)) &&
+			def_near(name, candidate, &best_d))
 			snprintf(best, sizeof(best), "%s", candidate);
-		}
-	}
+	for (size_t i = 0; i < def_nlists && !*group; i++)
+		if (def_near(name, def_lists[i].key, &best_d))
+			snprintf(best, sizeof(best), "%s", def_lists[i].key);
 	return best_d < 3 ? best : NULL;
 }
 
@@ -91,6 +97,8 @@ static void list_names(const char *group, char *out, size_t size)
 		pos += (size_t)snprintf(out + pos, size - pos, "%s%s", pos ? ", " : "", name);
 		snprintf(last, sizeof(last), "%s", name);
 	}
+	for (size_t i = 0; i < def_nlists && !*group && pos < size; i++)
+		pos += (size_t)snprintf(out + pos, size - pos, ", %s", def_lists[i].key);
 }
 
 static int fail_at(
@@ -161,33 +169,129 @@ static int from_folder(const char *file, const char *path, char *out, size_t siz
 	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
 }
 
-static int read_one(struct vm_def *def, const char *file, const config_setting_t *s,
-	const struct def_setting *set, char *err, size_t err_size)
+/* The value of @s as the text of an option. NULL with @err. */
+static const char *file_text(const char *file, const config_setting_t *s,
+	const struct def_setting *set, char *buf, size_t size, char *err, size_t err_size)
 {
-	char num[32], path[4096], why[256], what[384];
-	const char *text = value_text(s, set->type, num, sizeof(num));
-	int rc;
+	const char *name = config_setting_name(s), *text = value_text(s, set->type, buf, size);
+	char what[384];
 
 	if (!text) {
-		snprintf(what, sizeof(what), "\"%s\" must be %s", config_setting_name(s),
+		snprintf(what, sizeof(what), "\"%s\" must be %s", name ? name : set->key,
 			wanted(set->type));
-		return fail_at(file, s, what, err, err_size);
+		fail_at(file, s, what, err, err_size);
+	} else if (set->type == DEF_PATH) {
+		if (from_folder(file, text, buf, size) == 0)
+			return buf;
+		fail_at(file, s, "the path is too long", err, err_size);
+		return NULL;
 	}
-	if (set->type == DEF_PATH) {
-		if (from_folder(file, text, path, sizeof(path)) < 0)
-			return fail_at(file, s, "the path is too long", err, err_size);
-		text = path;
-	}
-	rc = def_set_text(def, set, text, why, sizeof(why));
+	return text;
+}
+
+/* What a setter said, with the place. */
+static int told(const char *file, const config_setting_t *s, const char *name, int rc,
+	const char *why, char *err, size_t err_size)
+{
+	char what[640];
+
 	if (rc == -ENOMEM) {
 		snprintf(err, err_size, "out of memory");
 		return rc;
 	}
-	if (rc < 0) {
-		snprintf(what, sizeof(what), "%s: %s", config_setting_name(s), why);
+	snprintf(what, sizeof(what), "%s: %s", name, why);
+	return rc < 0 ? fail_at(file, s, what, err, err_size) : 0;
+}
+
+static int read_one(struct vm_def *def, const char *file, const config_setting_t *s,
+	const struct def_setting *set, char *err, size_t err_size)
+{
+	char buf[4096], why[256];
+	const char *text = file_text(file, s, set, buf, sizeof(buf), err, err_size);
+	int rc;
+
+	if (!text)
+		return -EINVAL;
+	rc = def_set_text(def, set, text, why, sizeof(why));
+	return told(file, s, config_setting_name(s), rc, why, err, err_size);
+}
+
+/* ---- lists of groups ---- */
+
+/* One field of an item; a list of strings where the field takes several. */
+static int read_field(void *item, const char *file, const config_setting_t *s,
+	const struct def_setting *f, char *err, size_t err_size)
+{
+	bool several = f->type == DEF_STRINGS && config_setting_is_aggregate(s) == CONFIG_TRUE;
+	int n = several ? config_setting_length(s) : 1, rc = 0;
+	char buf[4096], why[256];
+
+	for (int i = 0; i < n && rc == 0; i++) {
+		const config_setting_t *one =
+			several ? config_setting_get_elem(s, (unsigned)i) : s;
+		const char *text = file_text(file, one, f, buf, sizeof(buf), err, err_size);
+
+		if (!text)
+			return -EINVAL;
+		rc = def_set_field(item, f, text, why, sizeof(why));
+		rc = told(file, one, f->key, rc, why, err, err_size);
+	}
+	return rc;
+}
+
+static int read_item(void *item, const struct def_list *list, const char *file,
+	const config_setting_t *s, char *err, size_t err_size)
+{
+	char why[640];
+	int rc = 0;
+
+	if (config_setting_type(s) == CONFIG_TYPE_STRING)
+		return read_field(item, file, s, &list->fields[0], err, err_size);
+	if (!config_setting_is_group(s)) {
+		snprintf(why, sizeof(why), "write %s", list->example);
+		return fail_at(file, s, why, err, err_size);
+	}
+	for (int i = 0; i < config_setting_length(s) && rc == 0; i++) {
+		const config_setting_t *e = config_setting_get_elem(s, (unsigned)i);
+		const struct def_setting *f =
+			def_list_field(list, config_setting_name(e), why, sizeof(why));
+
+		if (!f)
+			return fail_at(file, e, why, err, err_size);
+		rc = read_field(item, file, e, f, err, err_size);
+	}
+	if (rc == 0 && def_list_check(list, item, why, sizeof(why)) < 0)
+		return fail_at(file, s, why, err, err_size);
+	return rc;
+}
+
+static int read_list(struct vm_def *def, const char *file, const config_setting_t *s,
+	const struct def_list *list, char *err, size_t err_size)
+{
+	char what[320];
+	int rc = 0;
+
+	if (!config_setting_is_list(s) && !config_setting_is_array(s)) {
+		snprintf(what, sizeof(what), "write %s", list->example);
 		return fail_at(file, s, what, err, err_size);
 	}
-	return 0;
+	for (int i = 0; i < config_setting_length(s) && rc == 0; i++) {
+		const config_setting_t *e = config_setting_get_elem(s, (unsigned)i);
+		void *item = def_list_new(def, list, what, sizeof(what));
+
+		if (!item)
+			return fail_at(file, e, what, err, err_size);
+		rc = read_item(item, list, file, e, err, err_size);
+	}
+	return rc;
+}
+
+static const struct def_list *find_list(const char *name)
+{
+	for (size_t i = 0; i < def_nlists; i++)
+		if (strcmp(def_lists[i].key, name) == 0)
+			return &def_lists[i];
+	return NULL;
 }
 
 static const struct def_setting *find(const char *group, const char *name)
@@ -221,9 +325,12 @@ static int read_group(struct vm_def *def, const char *file, const config_setting
 		const config_setting_t *s = config_setting_get_elem(g, (unsigned)i);
 		const char *name = config_setting_name(s);
 		const struct def_setting *set = find(group, name);
+		const struct def_list *list = *group ? NULL : find_list(name);
 
 		if (set) {
 			rc = read_one(def, file, s, set, err, err_size);
+		} else if (list) {
+			rc = read_list(def, file, s, list, err, err_size);
 		} else if (!*group && is_group(name)) {
 			if (config_setting_is_group(s))
 				rc = read_group(def, file, s, name, err, err_size);

@@ -20,6 +20,7 @@ libvmhost_la_SOURCES = \
 	vmhost/control.c vmhost/control.h \
 	vmhost/def.c vmhost/def.h \
 	vmhost/def_file.c \
+	vmhost/def_list.c \
 	vmhost/dirtyrate.c vmhost/dirtyrate.h \
 	vmhost/heat.c vmhost/heat.h \
 	vmhost/history.c vmhost/history.h \

@@ -28,10 +28,13 @@ static const struct {
 
 static void help_line(const char *name, const char *arg, const char *help)
 {
-	char left[64];
+	char left[128];
 
 	snprintf(left, sizeof(left), "--%s%s%s", name, arg ? " " : "", arg ? arg : "");
-	printf("  %-28s %s\n", left, help);
+	if (strlen(left) > 28) /* too long to stand beside its help */
+		printf("  %s\n%31s%s\n", left, "", help);
+	else
+		printf("  %-28s %s\n", left, help);
 }
 
 void options_help(void)
@@ -45,6 +48,8 @@ void options_help(void)
 		if (def_settings[i].option)
 			help_line(
 				def_settings[i].option, def_settings[i].arg, def_settings[i].help);
+	for (size_t i = 0; i < def_nlists; i++)
+		help_line(def_lists[i].option, def_lists[i].arg, def_lists[i].help);
 	printf("\nExit status: 0 the VM ended, 1 failed, 2 bad options or definition, 4 KVM cannot "
 	       "be used;\n"
 	       "with --on-shutdown exit, the guest's own code.\n");
@@ -110,6 +115,18 @@ static int setting(struct options *opt, const struct def_setting *set, const cha
 	return rc;
 }
 
+static int item(struct options *opt, const struct def_list *list, const char *text, char *err,
+	size_t err_size)
+{
+	char why[512];
+	int rc = def_list_text(&opt->def, list, text, why, sizeof(why));
+
+	if (rc < 0)
+		snprintf(err, err_size, "--%s: %s", list->option,
+			rc == -ENOMEM ? "out of memory" : why);
+	return rc;
+}
+
 static bool named(const char *word, size_t len, const char *name)
 {
 	return name && strlen(name) == len && strncmp(word, name, len) == 0;
@@ -120,6 +137,7 @@ static int one(struct options *opt, int argc, char **argv, int *i, char *err, si
 {
 	const char *word = argv[*i] + 2, *eq, *value = NULL, *arg = NULL, *found = NULL;
 	const struct def_setting *set = NULL;
+	const struct def_list *list = NULL;
 	size_t len;
 
 	if (strncmp(argv[*i], "--", 2) || !*word)
@@ -133,6 +151,9 @@ static int one(struct options *opt, int argc, char **argv, int *i, char *err, si
 	for (size_t k = 0; k < def_nsettings && !found; k++)
 		if (named(word, len, def_settings[k].option))
 			set = &def_settings[k], found = set->option, arg = set->arg;
+	for (size_t k = 0; k < def_nlists && !found; k++)
+		if (named(word, len, def_lists[k].option))
+			list = &def_lists[k], found = list->option, arg = list->arg;
 	if (!found)
 		return fail(
 			err, err_size, "there is no option %s; see vitrine-vm --help", argv[*i]);
@@ -143,8 +164,9 @@ static int one(struct options *opt, int argc, char **argv, int *i, char *err, si
 	if (!arg != !value)
 		return fail(
 			err, err_size, arg ? "--%s needs a value" : "--%s takes no value", found);
-	return set ? setting(opt, set, value, err, err_size)
-		   : other(opt, found, value, err, err_size);
+	return set    ? setting(opt, set, value, err, err_size)
+	       : list ? item(opt, list, value, err, err_size)
+		      : other(opt, found, value, err, err_size);
 }
 
 static int all(struct options *opt, int argc, char **argv, char *err, size_t err_size)
@@ -191,6 +213,25 @@ static int find_definition(struct options *opt, char *err, size_t err_size)
 	return 0;
 }
 
+/* The definition, then the options again, for what they say wins: a list that they give replaces the
+ * file's. */
+static int with_file(struct options *opt, int argc, char **argv, char *err, size_t err_size)
+{
+	uint32_t given = 0;
+	int rc;
+
+	for (size_t i = 0; i < def_nlists; i++) {
+		if (def_list_count(&opt->def, &def_lists[i]))
+			given |= 1u << i;
+		def_list_clear(&opt->def, &def_lists[i]);
+	}
+	rc = def_read_file(&opt->def, opt->config, err, err_size);
+	for (size_t i = 0; i < def_nlists; i++)
+		if (given >> i & 1)
+			def_list_clear(&opt->def, &def_lists[i]);
+	return rc < 0 ? rc : all(opt, argc, argv, err, err_size);
+}
+
 int options_parse(struct options *opt, int argc, char **argv, char *err, size_t err_size)
 {
 	int rc;
@@ -205,10 +246,7 @@ int options_parse(struct options *opt, int argc, char **argv, char *err, size_t 
 	if (rc < 0)
 		return rc;
 	if (*opt->config) {
-		rc = def_read_file(&opt->def, opt->config, err, err_size);
-		if (rc < 0)
-			return rc;
-		rc = all(opt, argc, argv, err, err_size); /* again, for what it says wins */
+		rc = with_file(opt, argc, argv, err, err_size);
 		if (rc < 0)
 			return rc;
 	}

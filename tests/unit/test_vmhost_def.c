@@ -90,7 +90,7 @@ static void test_typos(void **state)
 	refused("memory = \"1G\";\nmemroy = \"2G\";\n",
 		"2: unknown setting \"memroy\"; did you mean \"memory\"? valid: memory, vcpus, "
 		"kernel, initrd, "
-		"cmdline, console, snapshots, on_shutdown, sandbox, dirty_ring, paused");
+		"cmdline, console, snapshots, on_shutdown, sandbox, dirty_ring, paused, disks, nets");
 	refused("console = {\n  colls = 80;\n};\n",
 		"2: unknown setting \"colls\"; did you mean \"cols\"? valid in "
 		"console: cols, rows, history");
@@ -112,6 +112,64 @@ static void test_types_and_ranges(void **state)
 	refused("kernel = \"\";", "1: kernel: an empty path");
 	refused("kernel = guest;", "1: syntax error");
 	refused("memory = \"1G\"\nvcpus = = 2;\n", "2: syntax error");
+}
+
+static void test_lists_in_a_file(void **state)
+{
+	char err[DEF_ERR_SIZE] = "", image[160];
+	struct vm_def def;
+
+	put("disks = ( \"a,b.img\", { path = \"/dev/sdz\"; read_only = true; serial = \"S1\"; "
+	    "on_error = \"pause\"; } );\n"
+	    "nets = ( \"user\", { type = \"user\"; forward = ( \"tcp:127.0.0.1:2222:22\", "
+	    "\"tcp:80:80\" ); mac = \"52:54:00:00:00:01\"; },\n"
+	    "  { type = \"tap\"; ifname = \"tap0\"; forward = \"x\"; } );\n");
+	def_init(&def);
+	if (def_read_file(&def, path, err, sizeof(err)) < 0)
+		fail_msg("%s", err);
+	assert_int_equal(def.ndisks, 2);
+	snprintf(image, sizeof(image), "%s/a,b.img", dir); /* from the file's folder */
+	assert_string_equal(def.disk[0].path, image);
+	assert_null(def.disk[0].serial);
+	assert_false(def.disk[0].read_only);
+	assert_string_equal(def.disk[1].path, "/dev/sdz");
+	assert_true(def.disk[1].read_only);
+	assert_string_equal(def.disk[1].serial, "S1");
+	assert_string_equal(def.disk[1].on_error, "pause");
+	assert_int_equal(def.nnets, 3);
+	assert_string_equal(def.net[0].type, "user");
+	assert_int_equal(def.net[0].forward.n, 0);
+	assert_int_equal(def.net[1].forward.n, 2);
+	assert_string_equal(def.net[1].forward.text[1], "tcp:80:80");
+	assert_string_equal(def.net[1].mac, "52:54:00:00:00:01");
+	assert_string_equal(def.net[2].ifname, "tap0");
+	assert_string_equal(def.net[2].forward.text[0], "x");
+	def_free(&def);
+}
+
+static void test_bad_lists(void **state)
+{
+	refused("disks = \"a\";", "1: write disks = ( \"PATH\", {");
+	refused("disks = ( 5 );", "1: write disks = ( \"PATH\", {");
+	refused("disks = (\n \"\" );", "2: path: an empty path");
+	refused("disks = (\n { serial = \"x\"; } );", "2: a disk needs path");
+	refused("disks = (\n { path = \"x\";\n  readonly = true; } );",
+		"3: unknown setting \"readonly\"; did you mean \"read_only\"? valid in a disk: path, "
+		"read_only, serial, on_error");
+	refused("disks = ( { path = \"x\"; read_only = 1; } );",
+		"1: \"read_only\" must be true or false");
+	refused("disks = ( { path = \"x\"; on_error = \"stop\"; } );",
+		"1: on_error: \"stop\" is none of report|pause");
+	refused("disks = ( { path = \"x\"; serial = \"123456789012345678901\"; } );",
+		"1: serial: longer than 20 bytes");
+	refused("disks = ( \"1\", \"2\", \"3\", \"4\", \"5\", \"6\", \"7\", \"8\",\n \"9\" );",
+		"2: more than 8 disks");
+	refused("nets = [ \"user\", \"user\", \"user\", \"user\", \"user\" ];",
+		"1: more than 4 nets");
+	refused("nets = ( \"wifi\" );", "1: type: \"wifi\" is none of user|tap");
+	refused("nets = ( { type = \"user\"; forward = ( 5 ); } );",
+		"1: \"forward\" must be a string in quotes");
+	refused("diks = ( \"a\" );", "1: unknown setting \"diks\"; did you mean \"disks\"?");
 }
 
 static void test_sizes(void **state)
@@ -199,6 +257,56 @@ static void test_options(void **state)
 	def_free(&opt.def);
 }
 
+static void test_lists_as_options(void **state)
+{
+	struct options opt;
+	char err[DEF_ERR_SIZE];
+
+	def_init(&opt.def);
+	assert_int_equal(def_list_text(&opt.def, &def_lists[0],
+				 "/x/a,,b.img,serial=s,,1,read_only=yes", err, sizeof(err)), 0);
+	assert_string_equal(opt.def.disk[0].path, "/x/a,b.img");
+	assert_string_equal(opt.def.disk[0].serial, "s,1");
+	assert_true(opt.def.disk[0].read_only);
+	assert_int_equal(def_list_text(&opt.def, &def_lists[1],
+				 "user,forward=tcp:1:2,forward=tcp:3:4", err, sizeof(err)), 0);
+	assert_int_equal(opt.def.net[0].forward.n, 2);
+	def_free(&opt.def);
+	OPTIONS(&opt, -1, "--disk: an empty path", "--name", "a", "--disk", "");
+	def_free(&opt.def);
+	OPTIONS(&opt, -1, "--disk: \"b.img\" is no KEY=VALUE", "--disk", "a,b.img");
+	def_free(&opt.def);
+	OPTIONS(&opt, -1, "--disk: serial is given twice", "--disk", "a,serial=1,serial=2");
+	def_free(&opt.def);
+	OPTIONS(&opt, -1, "--disk: path is given twice", "--disk", "a,path=b");
+	def_free(&opt.def);
+	OPTIONS(&opt, -1, "valid in a disk: path, read_only", "--disk", "a,ro=yes");
+	def_free(&opt.def);
+	OPTIONS(&opt, -1, "--disk: read_only: \"x\" is neither yes nor no", "--disk",
+		"a,read_only=x");
+	def_free(&opt.def);
+	OPTIONS(&opt, -1, "--net: \"x\" is none of user|tap", "--net", "x");
+	def_free(&opt.def);
+}
+
+/* Disks of the command line replace the file's, and each counts once. */
+static void test_lists_of_both(void **state)
+{
+	char err[DEF_ERR_SIZE] = "", *argv[] = {(char *)"vitrine-vm", (char *)"--config", path,
+		(char *)"--disk", (char *)"one", (char *)"--disk", (char *)"two"};
+	struct options opt;
+
+	put("kernel = \"guest:clock\";\ndisks = ( \"a\", \"b\", \"c\" );\n");
+	options_parse(&opt, 7, argv, err, sizeof(err));
+	assert_int_equal(opt.def.ndisks, 2);
+	assert_string_equal(opt.def.disk[0].path, "one");
+	assert_string_equal(opt.def.disk[1].path, "two");
+	def_free(&opt.def);
+	options_parse(&opt, 3, argv, err, sizeof(err));
+	assert_int_equal(opt.def.ndisks, 3);
+	def_free(&opt.def);
+}
+
 /* What the command line says wins over the file; the file names the VM when nothing else does. */
 static void test_file_and_options(void **state)
 {
@@ -225,6 +333,10 @@ int main(void)
 		cmocka_unit_test(test_typos),
 		cmocka_unit_test(test_types_and_ranges),
 		cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_lists_in_a_file),
+		cmocka_unit_test(test_bad_lists),
+		cmocka_unit_test(test_lists_as_options),
+		cmocka_unit_test(test_lists_of_both),
 		cmocka_unit_test(test_file_and_options),
 		cmocka_unit_test(test_options),
 	};
