@@ -16,13 +16,15 @@ enum {
 	COM1_PORT = 0x3f8,
 	COM1_GSI = 4,
 	CONSOLE_SLOT = 1,
+	RNG_SLOT = 2,
+	SLOTS = 32,
 };
 
 struct machine {
 	struct vmc_vm *vm;
 	struct machine_config cfg;
 	struct pci_bus *pci;
-	struct virtio_pci *console;
+	struct virtio_pci *virtio[SLOTS]; /* by PCI slot; NULL: none there */
 	struct uart8250 *com1;
 	struct rtc *rtc;
 	struct acpi_pm *pm;
@@ -40,6 +42,16 @@ static void reset_request(void *arg)
 	vmc_vm_request(arg, VMC_EVENT_RESET, 0);
 }
 
+/* @v is the machine's from here on, on failure too. */
+static int add_virtio(struct machine *m, struct event_base *base, unsigned slot, const char *id, struct vdev *v)
+{
+	int rc = virtio_pci_new(v, base, m->pci, slot, machine_intx_gsi(slot), id, &m->virtio[slot]);
+
+	if (rc < 0)
+		v->ops->destroy(v);
+	return rc;
+}
+
 static int add_console(struct machine *m, struct event_base *base)
 {
 	struct vdev *v;
@@ -48,11 +60,18 @@ static int add_console(struct machine *m, struct event_base *base)
 	rc = virtio_console_new(m->vm, "hvc0", m->cfg.cols, m->cfg.rows, &v, &m->stream[0]);
 	if (rc < 0)
 		return rc;
-	rc = virtio_pci_new(v, base, m->pci, CONSOLE_SLOT, machine_intx_gsi(CONSOLE_SLOT), "virtio-console0",
-		&m->console);
-	if (rc < 0)
-		v->ops->destroy(v);
-	return rc;
+	return add_virtio(m, base, CONSOLE_SLOT, "virtio-console0", v);
+}
+
+static int add_rng(struct machine *m, struct event_base *base)
+{
+	struct vdev *v;
+	int rc;
+
+	if (!m->cfg.rng)
+		return 0;
+	rc = virtio_rng_new(m->vm, base, m->cfg.rng_rate, &v);
+	return rc < 0 ? rc : add_virtio(m, base, RNG_SLOT, "rng", v);
 }
 
 /* The list. */
@@ -68,9 +87,10 @@ static int add_devices(struct machine *m, struct event_base *base)
 		(rc = pvpanic_new(vm)) < 0 ||
 		(rc = uart8250_new(vm, base, COM1_PORT, COM1_GSI, "com1", "ttyS0", &m->com1,
 			 &m->stream[1])) < 0 ||
-		(rc = pci_bus_new(vm, reset_request, vm, &m->pci)) < 0)
+		(rc = pci_bus_new(vm, reset_request, vm, &m->pci)) < 0 ||
+		(rc = add_console(m, base)) < 0)
 		return rc;
-	return add_console(m, base);
+	return add_rng(m, base);
 }
 
 int machine_new(struct vmc_vm *vm, struct event_base *base, const struct machine_config *cfg,
@@ -97,10 +117,13 @@ int machine_new(struct vmc_vm *vm, struct event_base *base, const struct machine
 /* The devices themselves belong to the VM; here they only leave the event loop. */
 void machine_free(struct machine *m)
 {
+	unsigned i;
+
 	if (!m)
 		return;
-	if (m->console)
-		virtio_pci_detach(m->console);
+	for (i = 0; i < SLOTS; i++)
+		if (m->virtio[i])
+			virtio_pci_detach(m->virtio[i]);
 	if (m->com1)
 		uart8250_detach(m->com1);
 	if (m->rtc)

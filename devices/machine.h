@@ -8,7 +8,8 @@
  *           4 GiB .. RAM that did not fit below
  *   lines   1 i8042 · 4 8250 · 8 RTC · 9 ACPI · 10 virtio-console without MSI-X (INTA, its Interrupt Line register
  *           says so) · 16..23 INTA of the other slots (machine_intx_gsi())
- *   PCI     00:00.0 host bridge · 00:01.0 virtio-console (BARs assigned and decoding on at power-on)
+ *   PCI     00:00.0 host bridge · 00:01.0 virtio-console · 00:02.0 virtio-rng (BARs assigned and decoding on at
+ *           power-on)
  */
 #ifndef DEVICES_MACHINE_H
 #define DEVICES_MACHINE_H
@@ -27,6 +28,8 @@ struct machine_config {
 	const char *kernel_path, *initrd_path, *cmdline; /* for messages; contents come as below */
 	const void *kernel, *initrd; /* file contents, mapped by the caller for the machine's life */
 	size_t kernel_size, initrd_size;
+	bool rng;	   /* an entropy source */
+	uint64_t rng_rate; /* its bytes a second at most, 0: no limit */
 };
 
 

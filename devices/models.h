@@ -14,6 +14,9 @@ struct event_base;
 int virtio_console_new(struct vmc_vm *vm, const char *stream_name, uint16_t cols, uint16_t rows,
 	struct vdev **out, struct dev_stream **stream);
 
+/** virtio_rng_new() - virtio 1.2 §5.4: at most @rate bytes a second, 0 for no limit. */
+int virtio_rng_new(struct vmc_vm *vm, struct event_base *base, uint64_t rate, struct vdev **out);
+
 struct uart8250;
 /** uart8250_new() - a 16550A at @port with its line on @gsi, added to @vm as @id. */
 int uart8250_new(struct vmc_vm *vm, struct event_base *base, uint16_t port, uint32_t gsi,

@@ -41,7 +41,7 @@ struct vdev_ops {
 	uint16_t queue_size; /* of each, at most */
 	uint64_t features;   /* of the device type; the transport's and ring's are added */
 	uint32_t config_len;
-	void (*config_read)(struct vdev *v, void *config); /* fill all of it */
+	void (*config_read)(struct vdev *v, void *config); /* fill all of it; NULL without any */
 	void (*config_write)(
 		struct vdev *v, uint32_t off, const void *data, uint32_t len); /* may be NULL */
 	void (*kick)(struct vdev *v, unsigned queue); /* main loop, vdev_live() */
@@ -53,6 +53,7 @@ struct vdev_ops {
 	void (*save)(struct vdev *v, struct vmc_out *out);
 	/* check, read everything, change nothing on failure; must end with vmc_in_end() */
 	int (*load)(struct vdev *v, struct vmc_in *in);
+	void (*detach)(struct vdev *v); /* leave the event loop for good; may be NULL */
 	void (*destroy)(struct vdev *v);
 };
 

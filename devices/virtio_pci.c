@@ -197,7 +197,8 @@ static void add_caps(struct virtio_pci *p)
 	add_virtio_cap(p, VIRTIO_PCI_CAP_COMMON_CFG, COMMON_OFF, sizeof(struct common_cfg), "", 0);
 	add_virtio_cap(p, VIRTIO_PCI_CAP_NOTIFY_CFG, NOTIFY_OFF, n * NOTIFY_STRIDE, &stride, 4);
 	add_virtio_cap(p, VIRTIO_PCI_CAP_ISR_CFG, ISR_OFF, 1, "", 0);
-	add_virtio_cap(p, VIRTIO_PCI_CAP_DEVICE_CFG, DEVICE_OFF, p->v->ops->config_len, "", 0);
+	if (p->v->ops->config_len) /* §4.1.4.6: only where there is any */
+		add_virtio_cap(p, VIRTIO_PCI_CAP_DEVICE_CFG, DEVICE_OFF, p->v->ops->config_len, "", 0);
 	p->cfg_cap = add_virtio_cap(p, VIRTIO_PCI_CAP_PCI_CFG, 0, 0, &window, 4);
 	p->pci.writable[p->cfg_cap + VIRTIO_PCI_CAP_BAR] = 0xff;
 	memset(p->pci.writable + p->cfg_cap + VIRTIO_PCI_CAP_OFFSET, 0xff,
@@ -382,6 +383,8 @@ void virtio_pci_detach(struct virtio_pci *p)
 	for (i = 0; i < VDEV_QUEUES; i++)
 		if (p->queue[i].work.vm)
 			dev_work_detach(&p->queue[i].work);
+	if (p->v->ops->detach)
+		p->v->ops->detach(p->v);
 }
 
 struct pci_dev *virtio_pci_dev(struct virtio_pci *p)

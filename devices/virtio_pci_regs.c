@@ -245,7 +245,8 @@ static void device_read(void *dev, uint64_t off, void *data, uint32_t len)
 	uint8_t config[256] = { 0 };
 
 	memset(data, 0, len);
-	p->v->ops->config_read(p->v, config);
+	if (p->v->ops->config_read)
+		p->v->ops->config_read(p->v, config);
 	if (off < p->v->ops->config_len) {
 		if (len > p->v->ops->config_len - off)
 			len = p->v->ops->config_len - off;

@@ -28,11 +28,11 @@ _vitrine() {
 	*:--config|*:--kernel|*:--initrd|*:--disk|run:-D|run:-f|run:-k|run:-i|:-c) compopt -o filenames 2>/dev/null
 		_vitrine_words < <(compgen -f -- "$cur"); return ;;
 	*:--stream) _vitrine_words <<<$'hvc0\nttyS0'; return ;;
-	*:--sandbox) _vitrine_words <<<$'yes\nno'; return ;;
+	*:--sandbox|*:--rng) _vitrine_words <<<$'yes\nno'; return ;;
 	*:--on-shutdown) _vitrine_words <<<$'stop\nexit'; return ;;
 	*:--net|run:-N) _vitrine_words <<<$'user\ntap,ifname='; return ;;
 	:--select|:-s) _vitrine_words < <("$vitrine" ls --quiet 2>/dev/null); return ;;
-	*:--memory|*:--vcpus|*:--name|*:--append|*:--size|*:--history|*:--timeout|*:--expect|*:--cpu|*:--prefix|*:--dirty-ring|*:--load) return ;;
+	*:--memory|*:--vcpus|*:--name|*:--append|*:--size|*:--history|*:--timeout|*:--expect|*:--cpu|*:--prefix|*:--dirty-ring|*:--rng-rate|*:--load) return ;;
 	esac
 	case $verb in
 	'') _vitrine_words < <("$vitrine" --list-verbs 2>/dev/null | cut -f1; echo help) ;;

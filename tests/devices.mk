@@ -9,7 +9,7 @@ DEVTEST_LIBS = libdevtest.la libdevices.la libengine.la $(EVENT_LIBS)
 
 if HAVE_CMOCKA
 check_PROGRAMS += tests/unit/test_devices_virtq tests/unit/test_devices_pci tests/unit/test_devices_virtio \
-	tests/unit/test_devices_isa tests/unit/test_devices_acpi tests/unit/test_devices_state
+	tests/unit/test_devices_isa tests/unit/test_devices_acpi tests/unit/test_devices_state tests/unit/test_devices_rng
 tests_unit_test_devices_virtq_SOURCES = tests/unit/test_devices_virtq.c
 tests_unit_test_devices_virtq_CFLAGS = $(AM_CFLAGS) $(UNIT_CFLAGS)
 tests_unit_test_devices_virtq_LDADD = $(DEVTEST_LIBS) $(UNIT_LIBS)
@@ -28,12 +28,18 @@ tests_unit_test_devices_acpi_LDADD = $(DEVTEST_LIBS) $(UNIT_LIBS)
 tests_unit_test_devices_state_SOURCES = tests/unit/test_devices_state.c
 tests_unit_test_devices_state_CFLAGS = $(AM_CFLAGS) $(UNIT_CFLAGS)
 tests_unit_test_devices_state_LDADD = $(DEVTEST_LIBS) $(UNIT_LIBS)
+tests_unit_test_devices_rng_SOURCES = tests/unit/test_devices_rng.c
+tests_unit_test_devices_rng_CFLAGS = $(AM_CFLAGS) $(UNIT_CFLAGS)
+tests_unit_test_devices_rng_LDADD = $(DEVTEST_LIBS) $(UNIT_LIBS)
 endif
 
 # On /dev/kvm: the driver is the test, its hands are a guest's.
 DEVKVM_SOURCES = tests/kvm/devguest.h tests/kvm/devguest.c tests/lib/vdriver.h tests/lib/vdriver.c
 DEVKVM_LIBS = libdevices.la libengine.la libtest.la $(EVENT_LIBS) $(XXHASH_LIBS) $(ELF_LIBS) -lpthread
-check_PROGRAMS += tests/kvm/test_devices_console tests/kvm/test_devices_snapshot
+check_PROGRAMS += tests/kvm/test_devices_console tests/kvm/test_devices_snapshot tests/kvm/test_devices_misc
+tests_kvm_test_devices_misc_SOURCES = tests/kvm/test_devices_misc.c $(DEVKVM_SOURCES)
+tests_kvm_test_devices_misc_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
+tests_kvm_test_devices_misc_LDADD = $(DEVKVM_LIBS)
 tests_kvm_test_devices_console_SOURCES = tests/kvm/test_devices_console.c $(DEVKVM_SOURCES)
 tests_kvm_test_devices_console_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
 tests_kvm_test_devices_console_LDADD = $(DEVKVM_LIBS)

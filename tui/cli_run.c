@@ -120,7 +120,7 @@ static int set_kernel(struct run *r, const char *what)
 	return 0;
 }
 
-enum { NAME, MEMORY, VCPUS, KERNEL, INITRD, APPEND, DISK, NET, CONFIG, SIZE, HISTORY, LOAD, SANDBOX, DIRTY_RING, PAUSED,
+enum { NAME, MEMORY, VCPUS, KERNEL, INITRD, APPEND, DISK, NET, RNG, CONFIG, SIZE, HISTORY, LOAD, SANDBOX, DIRTY_RING, PAUSED,
 	ON_SHUTDOWN, DETACH };
 
 static int collect(struct run *r, const struct cli_call *call)
@@ -148,6 +148,7 @@ static int collect(struct run *r, const struct cli_call *call)
 		if (call->given[i].row == DISK && add_disk(r, call->given[i].value) != CLI_OK)
 			return CLI_USAGE;
 	}
+	add(r, "--rng", v[RNG]);
 	add(r, "--console", v[SIZE]);
 	add(r, "--history", v[HISTORY]);
 	add(r, "--load", v[LOAD]);

@@ -28,6 +28,7 @@ static const struct cli_option run_options[] = {
 		"a disk: an image file or a block device; may be repeated" },
 	{ "net", 'N', "user[,forward=tcp:[ADDR:]HOST:GUEST]...|tap,ifname=NAME[,mac=MAC]",
 		"a network card; may be repeated" },
+	{ "rng", 0, "yes|no", "an entropy source (default yes)" },
 	{ "config", 'f', "FILE", "a definition to begin with; the other options win" },
 	{ "size", 's', "COLSxROWS", "size of the console (default: this terminal's when attached)" },
 	{ "history", 0, "SIZE", "console output kept for those who attach later (default 1M)" },

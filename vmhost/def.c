@@ -22,6 +22,10 @@ const struct def_setting def_settings[] = {
 		"initial RAM disk for the kernel"},
 	{"cmdline", "append", "STRING", DEF_STRING, AT(cmdline), 0, 2047, NULL,
 		"kernel command line"},
+	{"rng", "rng", "yes|no", DEF_BOOL, AT(rng), 0, 0, NULL,
+		"an entropy source for the guest (default yes)"},
+	{"rng_rate", "rng-rate", "SIZE", DEF_SIZE, AT(rng_rate), 0, 1 * GIB, NULL,
+		"random bytes a second that the guest may take; 0: any number (default 1M)"},
 	{"console.cols", NULL, NULL, DEF_UINT, AT(cols), 2, 1000, NULL,
 		"columns of hvc0 (default 80)"},
 	{"console.rows", NULL, NULL, DEF_UINT, AT(rows), 1, 1000, NULL,
@@ -55,7 +59,8 @@ void def_init(struct vm_def *def)
 	def->cols = 80;
 	def->rows = 24;
 	def->history = 1 * MIB;
-	def->snapshots = def->sandbox = true;
+	def->snapshots = def->sandbox = def->rng = true;
+	def->rng_rate = 1 * MIB;
 	def->on_shutdown = strdup("stop");
 }
 

@@ -42,7 +42,8 @@ struct vm_def {
 	char *load;                      /* snapshot to start from: id, name or folder */
 	char *on_shutdown;               /* "stop" or "exit" */
 	uint64_t memory, vcpus, cols, rows, history, dirty_ring;
-	bool snapshots, sandbox, paused;
+	uint64_t rng_rate;
+	bool snapshots, sandbox, paused, rng;
 	uint32_t ndisks, nnets;
 	struct def_disk disk[DEF_DISKS];
 	struct def_net net[DEF_NETS];

@@ -39,6 +39,8 @@ int host_machine_new(struct host *h, char *err, size_t err_size)
 		.kernel_size = h->kernel.size,
 		.initrd = h->initrd.data,
 		.initrd_size = h->initrd.size,
+		.rng = h->def.rng,
+		.rng_rate = h->def.rng_rate,
 	};
 	int rc = machine_new(h->vm, h->base, &cfg, &h->machine);
 

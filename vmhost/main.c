@@ -113,6 +113,8 @@ static int open_snapshot(struct host *h, struct snapshot *snap, char *err, size_
 		h->def.vcpus = m->vcpus;
 	if (!h->def.cmdline)
 		h->def.cmdline = strdup(m->cmdline);
+	if (!def_given(&h->def, "rng"))
+		h->def.rng = m->rng;
 	h->def.cols = m->cols;
 	h->def.rows = m->rows;
 	return 0;

@@ -25,6 +25,7 @@ struct manifest {
 	uint32_t vcpus;
 	uint16_t cols, rows;
 	char kernel[4096], cmdline[2048];
+	bool rng; /* had it that device? */
 	/* what memory consists of, in the order of the file */
 	uint32_t nregions;
 	struct {

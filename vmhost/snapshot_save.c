@@ -226,6 +226,7 @@ static int describe(struct host *h, struct save *sv, const char *name, char *err
 	m->memory = m->memory_size = vmc_mem_size(h->vm);
 	m->vcpus = vmc_vcpu_count(h->vm);
 	m->cols = h->cols;
+	m->rng = h->def.rng;
 	m->rows = h->rows;
 	snprintf(m->kernel, sizeof(m->kernel), "%s", h->kernel_path);
 	snprintf(m->cmdline, sizeof(m->cmdline), "%s", h->def.cmdline ? h->def.cmdline : "");

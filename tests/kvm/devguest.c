@@ -280,19 +280,27 @@ static void *drv_mem(void *ctx, uint64_t gpa)
 
 struct devguest *dg_new(const char *id)
 {
+	const struct machine_config none = { 0 };
+
+	return dg_new_with(id, &none);
+}
+
+struct devguest *dg_new_with(const char *id, const struct machine_config *devices)
+{
 	const struct vmc_config cfg = {
 		.id = id, .ram_bytes = DG_RAM, .vcpus = 1, .managed = true
 	};
-	struct machine_config mc = { .cols = 80,
-		.rows = 24,
-		.kernel = &image,
-		.kernel_size = sizeof(image),
-		.cmdline = "" };
+	struct machine_config mc = *devices;
 	struct devguest *g = calloc(1, sizeof(*g));
 	char err[256] = "";
 	unsigned i;
 
 	make_image();
+	mc.cols = 80;
+	mc.rows = 24;
+	mc.kernel = &image;
+	mc.kernel_size = sizeof(image);
+	mc.cmdline = "";
 	if (!g || vmc_vm_new(&cfg, &g->vm, err, sizeof(err)) < 0) {
 		tap_note("no VM: %s", err);
 		free(g);

@@ -31,6 +31,8 @@ struct devguest {
 
 /** dg_new() - VM and machine, not booted. NULL with a TAP note on failure. */
 struct devguest *dg_new(const char *id);
+/** dg_new_with() - with the devices that @devices asks for; screen and kernel are set here. */
+struct devguest *dg_new_with(const char *id, const struct machine_config *devices);
 /** dg_boot() - load the mailbox program; dg_start() - and run it, and find the console. */
 bool dg_boot(struct devguest *g);
 bool dg_start(struct devguest *g);

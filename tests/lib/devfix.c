@@ -56,18 +56,31 @@ static void die(const char *what)
 	abort();
 }
 
+void fix_find(struct fix *f, struct vdrv *d, unsigned slot)
+{
+	const struct vdrv_io io = { f->vm, drv_pio, drv_mmio, drv_mem };
+
+	if (!vdrv_find(d, &io, slot))
+		die("no virtio device in this slot");
+}
+
 struct fix *fix_new(void)
 {
 	const struct machine_config cfg = { .cols = 80, .rows = 24 };
+
+	return fix_new_with(&cfg);
+}
+
+struct fix *fix_new_with(const struct machine_config *cfg)
+{
 	struct fix *f = calloc(1, sizeof(*f));
-	struct vdrv_io io;
 	unsigned i;
 
 	if (!f)
 		die("no memory");
 	f->vm = fake_vm_new(FIX_RAM);
 	f->base = event_base_new();
-	if (!f->base || machine_new(f->vm, f->base, &cfg, &f->m) < 0)
+	if (!f->base || machine_new(f->vm, f->base, cfg, &f->m) < 0)
 		die("machine_new");
 	for (i = 0; i < 2; i++) {
 		f->host[i].stream = machine_stream(f->m, i);
@@ -75,9 +88,7 @@ struct fix *fix_new(void)
 		f->host[i].stream->host = &f->host[i];
 		f->host[i].room = SIZE_MAX;
 	}
-	io = (struct vdrv_io){ f->vm, drv_pio, drv_mmio, drv_mem };
-	if (!vdrv_find(&f->d, &io, 1))
-		die("no virtio device at 00:01.0");
+	fix_find(f, &f->d, 1);
 	return f;
 }
 

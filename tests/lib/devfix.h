@@ -30,6 +30,10 @@ struct fix {
 };
 
 struct fix *fix_new(void);
+/** fix_new_with() - a machine with more than the console in it. */
+struct fix *fix_new_with(const struct machine_config *cfg);
+/** fix_find() - another device's driver. Aborts when there is none in @slot. */
+void fix_find(struct fix *f, struct vdrv *d, unsigned slot);
 void fix_free(struct fix *f);
 /** fix_run() - what the main loop has to do, until it is idle. Return: false when it never is. */
 bool fix_run(struct fix *f);

@@ -85,7 +85,7 @@ bool vdrv_find(struct vdrv *d, const struct vdrv_io *io, unsigned slot)
 		}
 		at = vdrv_cfg_read(d, at + 1, 1);
 	}
-	return d->common && d->notify && d->isr && d->device;
+	return d->common && d->notify && d->isr;
 }
 
 uint8_t vdrv_status(struct vdrv *d)
@@ -167,14 +167,20 @@ void vdrv_msix_set(struct vdrv *d, unsigned vector, uint32_t data, bool masked)
 
 uint8_t vdrv_start(struct vdrv *d, uint64_t features, uint16_t size, uint64_t base, uint32_t msi)
 {
+	return vdrv_start_n(d, features, 2, size, base, msi);
+}
+
+uint8_t vdrv_start_n(
+	struct vdrv *d, uint64_t features, unsigned n, uint16_t size, uint64_t base, uint32_t msi)
+{
 	unsigned i;
 
 	vdrv_init(d, features | VD_F_VERSION_1);
 	vdrv_msix_enable(d, true);
-	for (i = 0; i < 3; i++)
+	for (i = 0; i <= n; i++)
 		vdrv_msix_set(d, i, msi + i, false);
 	vdrv_write(d, d->common + VIRTIO_PCI_COMMON_MSIX, 2, 0);
-	for (i = 0; i < 2; i++) {
+	for (i = 0; i < n; i++) {
 		vdrv_queue(d, i, size, base + i * 0x3000);
 		vdrv_write(d, d->common + VIRTIO_PCI_COMMON_Q_MSIX, 2, i + 1);
 		vdrv_enable(d, i);

@@ -31,14 +31,14 @@ struct vd_desc {
 struct vdrv {
 	struct vdrv_io io;
 	unsigned slot;
-	uint64_t bar, common, notify, isr, device, msix, pba; /* gpa */
+	uint64_t bar, common, notify, isr, device, msix, pba; /* gpa; device: 0 without configuration */
 	uint32_t multiplier, nvectors;
 	unsigned msix_cap, cfg_cap;
 	uint64_t features;
 	struct {
 		uint64_t base; /* descriptors; avail at + 0x1000, used at + 0x2000 */
 		uint16_t size, used_seen;
-	} q[4];
+	} q[8];
 };
 
 /* configuration space through ports 0xcf8 and 0xcfc */
@@ -62,6 +62,9 @@ void vdrv_enable(struct vdrv *d, unsigned i);
 /** vdrv_start() - the whole of it: init, queues 0 and 1 of @size at @base, vectors 0 (config) to 2
  * with data @msi.., DRIVER_OK. */
 uint8_t vdrv_start(struct vdrv *d, uint64_t features, uint16_t size, uint64_t base, uint32_t msi);
+/** vdrv_start_n() - the same with @n queues and vectors 0 to @n. */
+uint8_t vdrv_start_n(
+	struct vdrv *d, uint64_t features, unsigned n, uint16_t size, uint64_t base, uint32_t msi);
 void vdrv_msix_enable(struct vdrv *d, bool on);
 void vdrv_msix_set(struct vdrv *d, unsigned vector, uint32_t data, bool masked);
 
