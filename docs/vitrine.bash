@@ -25,7 +25,7 @@ _vitrine() {
 		return
 	fi
 	case $verb:$prev in
-	*:--config|*:--kernel|*:--initrd|*:--disk|run:-D|run:-f|run:-k|run:-i|:-c) compopt -o filenames 2>/dev/null
+	*:--config|*:--kernel|*:--initrd|*:--disk|*:--root|*:--modules|run:-D|run:-f|run:-k|run:-i|:-c) compopt -o filenames 2>/dev/null
 		_vitrine_words < <(compgen -f -- "$cur"); return ;;
 	*:--stream) _vitrine_words <<<$'hvc0\nttyS0'; return ;;
 	*:--sandbox|*:--rng) _vitrine_words <<<$'yes\nno'; return ;;
@@ -49,7 +49,12 @@ _vitrine() {
 		if ((n == 0)); then _vitrine_words < <("$vitrine" ls --quiet 2>/dev/null)
 		else _vitrine_words < <("$vitrine" snapshot list "$prev" 2>/dev/null | sed '1d; s/^..//' | awk '{print $2}')
 		fi ;;
-	ls|check|demo) ;;
+	demo)
+		if ((n == 0)); then _vitrine_words <<<linux
+		elif ((n == 1)); then compopt -o filenames 2>/dev/null
+			_vitrine_words < <(ls /boot 2>/dev/null | sed -n 's/^vmlinuz-//p'; compgen -f -- "$cur")
+		fi ;;
+	ls|check) ;;
 	*) _vitrine_words < <("$vitrine" ls --quiet 2>/dev/null) ;;
 	esac
 }

@@ -42,3 +42,11 @@ guests/clock.elf: $(guest_clock)
 guests/smp.elf: $(guest_smp)
 $(guests_DATA): $(guest_rt) guests/guest.ld
 	$(AM_V_CCLD)$(CC) $(guest_ldopts) $(filter %.o,$^) -o $@
+
+# What `vitrine demo linux` boots into. A copy in the build tree, where the program finds it beside itself.
+pkglibexec_SCRIPTS = guests/vitrine-initramfs
+EXTRA_DIST += guests/linux/vitrine-initramfs
+CLEANFILES += guests/vitrine-initramfs
+guests/vitrine-initramfs: guests/linux/vitrine-initramfs
+	@$(MKDIR_P) $(@D)
+	$(AM_V_GEN)cp $(srcdir)/guests/linux/vitrine-initramfs $@.tmp && chmod 0755 $@.tmp && mv $@.tmp $@

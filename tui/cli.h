@@ -125,6 +125,12 @@ int cli_vm_info(const char *vm, struct vmc_vm_info *out);
 /** cli_spawn() - start vitrine-vm and wait until it is up; has said why not. */
 int cli_spawn(const char *name, const char *const *argv);
 
+/** cli_run_only() - the verb run without what comes once the VM is up; has said why not. */
+int cli_run_only(int argc, char **argv);
+/** cli_demo_linux() - starts the VM of `demo linux` (cli_linux.c) by the options of the verb demo. */
+int cli_demo_linux(const struct cli_call *call);
+#define CLI_DEMO_LINUX "demo-linux"
+enum { CLI_DEMO_STOP, CLI_DEMO_DETACH, CLI_DEMO_OTHERS }; /* the first rows of its options */
 /** cli_stop_vm() - as the verb stop does it; has said why not. */
 int cli_stop_vm(const char *vm, bool force, int timeout_ms);
 uint64_t cli_now_ms(void);

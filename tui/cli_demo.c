@@ -1,6 +1,6 @@
 /*
- * cli_demo.c - the verb demo: three teaching guests side by side in the workstation. They have names of their
- * own, so that they take nobody's place; a second demo finds them running and attaches to them.
+ * cli_demo.c - the verb demo: three teaching guests side by side in the workstation, or a Linux (cli_linux.c). They
+ * have names of their own, so that they take nobody's place; a second demo finds them running and attaches to them.
  */
 #include <errno.h>
 #include <limits.h>
@@ -133,7 +133,7 @@ static int start_all(size_t *up)
 	return worst;
 }
 
-static int stop_all(void)
+static int stop_all(bool linux_only)
 {
 	struct vmc_list_entry *list = NULL;
 	char err[VMC_MSG_SIZE], name[VMC_NAME_SIZE];
@@ -142,34 +142,65 @@ static int stop_all(void)
 
 	if (vmc_list(&list, &n, err, sizeof(err)) < 0)
 		return cli_fail(CLI_FAILED, "%s", err);
-	for (i = 0; i < NGUESTS; i++) {
+	for (i = 0; i < NGUESTS && !linux_only; i++) {
 		demo_name(i, name, sizeof(name));
 		status = is_running(list, n, name) ? cli_stop_vm(name, true, 0) : CLI_OK;
+		worst = status > worst ? status : worst;
+	}
+	if (is_running(list, n, CLI_DEMO_LINUX)) {
+		status = cli_stop_vm(CLI_DEMO_LINUX, true, 0); /* all that it has is in memory */
 		worst = status > worst ? status : worst;
 	}
 	free(list);
 	return worst;
 }
 
+static int start_linux(const struct cli_call *call)
+{
+	struct vmc_list_entry *list = NULL;
+	char err[VMC_MSG_SIZE];
+	size_t n = 0;
+	bool up;
+
+	if (vmc_list(&list, &n, err, sizeof(err)) < 0)
+		return cli_fail(CLI_FAILED, "%s", err);
+	up = is_running(list, n, CLI_DEMO_LINUX);
+	free(list);
+	if (up && (call->argc > 1 || call->ngiven > (call->value[CLI_DEMO_DETACH] != NULL)))
+		return cli_fail(CLI_FAILED, "%s runs already, with a kernel and options of its own: `vitrine demo linux` attaches "
+			"to it, `vitrine demo linux --stop` ends it", CLI_DEMO_LINUX);
+	return up ? CLI_OK : cli_demo_linux(call);
+}
+
 int cli_demo(int argc, char **argv)
 {
-	enum { STOP, DETACH };
 	struct cli_call call;
+	bool with_linux;
 	size_t up = 0;
-	int status;
+	int status, i;
 
 	if (!cli_parse("demo", argc, argv, &call, &status))
 		return status;
-	if (call.value[STOP])
-		return stop_all();
-	if (!call.value[DETACH] && (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)))
+	with_linux = call.argc > 0;
+	if (with_linux && strcmp(call.argv[0], "linux") != 0)
+		return cli_fail(CLI_USAGE, "demo: '%s' is no demo; there are `vitrine demo` and `vitrine demo linux [KERNEL]`",
+			call.argv[0]);
+	for (i = 0; !with_linux && i < call.ngiven; i++)
+		if (call.given[i].row != CLI_DEMO_STOP && call.given[i].row != CLI_DEMO_DETACH)
+			return cli_fail(CLI_USAGE, "demo: --%s is for `vitrine demo linux`", call.verb->options[call.given[i].row].name);
+	if (call.value[CLI_DEMO_STOP])
+		return stop_all(with_linux);
+	if (!call.value[CLI_DEMO_DETACH] && (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)))
 		return cli_fail(CLI_USAGE, "demo needs a terminal; --detach starts the VMs without one");
-	status = start_all(&up);
-	if (up == 0 || call.value[DETACH])
+	status = with_linux ? start_linux(&call) : start_all(&up);
+	if ((with_linux ? status != CLI_OK : up == 0) || call.value[CLI_DEMO_DETACH])
 		return status;
 	if (!cli_workstation)
 		return cli_fail(CLI_FAILED, "this vitrine was built without its workstation");
-	status = cli_workstation("demo-pager");
-	puts("The demo's VMs go on: `vitrine demo` attaches again, `vitrine demo --stop` ends them.");
+	status = cli_workstation(with_linux ? CLI_DEMO_LINUX : "demo-pager");
+	if (with_linux)
+		puts("The VM goes on: `vitrine demo linux` attaches again, `vitrine demo linux --stop` ends it.");
+	else
+		puts("The demo's VMs go on: `vitrine demo` attaches again, `vitrine demo --stop` ends them.");
 	return status;
 }

@@ -159,25 +159,24 @@ static int collect(struct run *r, const struct cli_call *call)
 	return CLI_OK;
 }
 
-int cli_run(int argc, char **argv)
+/* Everything but what comes once it is up; @name: VMC_NAME_SIZE, out. */
+static int start(int argc, char **argv, struct cli_call *call, char *name)
 {
 	struct run r = { 0 };
-	struct cli_call call;
-	char name[VMC_NAME_SIZE];
 	int status;
 
-	if (!cli_parse("run", argc, argv, &call, &status))
-		return status;
-	status = collect(&r, &call);
+	if (!cli_parse("run", argc, argv, call, &status))
+		return status == CLI_OK ? -1 : status;
+	status = collect(&r, call);
 	if (status != CLI_OK)
 		return status;
-	if (call.value[NAME]) {
-		if (!vmc_name_ok(call.value[NAME]))
+	if (call->value[NAME]) {
+		if (!vmc_name_ok(call->value[NAME]))
 			return cli_fail(CLI_USAGE, "'%s' cannot be the name of a VM: 1 to %u letters, digits, '.', '_' and "
-				"'-', beginning with neither '.' nor '-'", call.value[NAME], VMC_ID_MAX);
-		snprintf(name, sizeof(name), "%s", call.value[NAME]);
-	} else if (make_name(r.kernel[0] ? r.kernel : call.value[CONFIG] ? call.value[CONFIG] : "vm", name,
-			   sizeof(name)) < 0) {
+				"'-', beginning with neither '.' nor '-'", call->value[NAME], VMC_ID_MAX);
+		snprintf(name, VMC_NAME_SIZE, "%s", call->value[NAME]);
+	} else if (make_name(r.kernel[0] ? r.kernel : call->value[CONFIG] ? call->value[CONFIG] : "vm", name,
+			   VMC_NAME_SIZE) < 0) {
 		return cli_fail(CLI_FAILED, "run: no free name; give one with --name");
 	}
 	if (is_running(name))
@@ -185,8 +184,25 @@ int cli_run(int argc, char **argv)
 	status = cli_spawn(name, r.argv);
 	for (size_t i = 0; i < r.ndisks; i++)
 		free(r.disk[i]);
+	return status;
+}
+
+int cli_run_only(int argc, char **argv)
+{
+	char name[VMC_NAME_SIZE];
+	struct cli_call call;
+
+	return start(argc, argv, &call, name);
+}
+
+int cli_run(int argc, char **argv)
+{
+	char name[VMC_NAME_SIZE];
+	struct cli_call call;
+	int status = start(argc, argv, &call, name);
+
 	if (status != CLI_OK)
-		return status;
+		return status < 0 ? CLI_OK : status; /* below 0: only help was asked for */
 	if (call.value[DETACH]) {
 		puts(name);
 		return CLI_OK;

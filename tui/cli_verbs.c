@@ -82,6 +82,13 @@ static const struct cli_option registers_options[] = {
 static const struct cli_option demo_options[] = {
 	{ "stop", 0, NULL, "end the demo's VMs" },
 	{ "detach", 'd', NULL, "start the VMs, do not open the workstation" },
+	{ "root", 0, "DIR", "linux: look for kernel and modules in DIR/boot and DIR/lib/modules" },
+	{ "modules", 0, "DIR", "linux: the kernel's folder of modules (default /lib/modules/RELEASE)" },
+	{ "memory", 'm', "SIZE", "linux: RAM (default 512M)" },
+	{ "vcpus", 'c', "N", "linux: number of vCPUs (default 2)" },
+	{ "append", 'a', "TEXT", "linux: more for the kernel's command line" },
+	{ "disk", 'D', "PATH[,OPTION...]", "linux: a disk, as for run; may be repeated" },
+	{ "net", 'N', "user|tap[,OPTION...]", "linux: a network card, as for run; may be repeated" },
 	END
 };
 
@@ -120,8 +127,11 @@ const struct cli_verb cli_verbs[] = {
 	{ "log", "VM", "Print what the VM's process had to say, also after it has ended.", cli_log, 1, 1, NULL, NULL },
 	{ "check", "[OPTIONS]", "Say whether this host can run VMs, what is missing, and how to fix it.", cli_check, 0, 0,
 		json_only, "The exit status is 0 when all is ready, 4 when KVM cannot be used." },
-	{ "demo", "[OPTIONS]", "Start three teaching guests and open the workstation on them.", cli_demo, 0, 0,
-		demo_options, "A second time, it attaches to the same VMs." },
+	{ "demo", "[OPTIONS] [linux [KERNEL]]", "Start three teaching guests, or a Linux, and open the workstation on them.",
+		cli_demo, 0, 2, demo_options,
+		"A second time, it attaches to the same VMs. demo linux boots the newest kernel in /boot, or KERNEL, a version "
+		"there or a file, into a small system in memory that is made from busybox-static and the kernel's modules and "
+		"kept in the cache." },
 	{ 0 },
 };
 

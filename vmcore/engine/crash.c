@@ -4,10 +4,14 @@
  */
 #include "vmcore/engine/internal.h"
 
+#include <cpuid.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define CPUID_VMX	  (1u << 5) /* CPUID.1:ECX */
+#define CPUID_SVM (1u << 2) /* CPUID.80000001h:ECX */
 
 static const char *suberror_name(uint32_t suberror)
 {
@@ -74,6 +78,17 @@ void crash_line(struct vmc_vcpu *vcpu, int rc, char *out, size_t size)
 		snprintf(out, size, "KVM exit reason %u, which this VM does not handle", run->exit_reason);
 }
 
+/* A KVM without VMX or SVM under it runs the guest's kernel by its emulator, which knows but a part of the
+ * instructions: what no hardware would stumble over stops the guest there. */
+static bool kvm_is_software(void)
+{
+	unsigned a, b, c1 = 0, c2 = 0, d;
+
+	__get_cpuid(1, &a, &b, &c1, &d);
+	__get_cpuid(0x80000001, &a, &b, &c2, &d);
+	return !(c1 & CPUID_VMX) && !(c2 & CPUID_SVM);
+}
+
 static void segment(FILE *f, const char *name, const struct kvm_segment *s)
 {
 	fprintf(f, "%s %04x base %016llx limit %08x type %x dpl %u %s\n", name, s->selector,
@@ -110,6 +125,10 @@ char *crash_text(struct vmc_vcpu *vcpu, int rc)
 		return NULL;
 	crash_line(vcpu, rc, line, sizeof(line));
 	fprintf(f, "vCPU %u stopped: %s\n", vcpu->index, line);
+	if (vcpu->run->exit_reason == KVM_EXIT_INTERNAL_ERROR &&
+		vcpu->run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION && kvm_is_software())
+		fputs("This host's KVM has no hardware behind it (neither VMX nor SVM): it emulates kernels and does not "
+		      "know every instruction. Stock kernels need a host with hardware virtualization.\n", f);
 	n = instruction(vcpu, bytes, sizeof(bytes));
 	if (n) {
 		fputs("instruction bytes:", f);
