@@ -6,7 +6,7 @@ libdevices_la_SOURCES = \
 	devices/virtq.h devices/virtq.c \
 	devices/virtio.h devices/virtio.c \
 	devices/virtio_pci.h devices/virtio_pci_priv.h devices/virtio_pci.c devices/virtio_pci_regs.c \
-	devices/virtio_console.c devices/virtio_rng.c devices/uart8250.c devices/rtc.c devices/i8042.c devices/debug_exit.c \
+	devices/net.h devices/virtio_net.c devices/virtio_console.c devices/virtio_rng.c devices/uart8250.c devices/rtc.c devices/i8042.c devices/debug_exit.c \
 	devices/acpi.h devices/acpi.c devices/acpi_pm.c devices/pvpanic.c
 libdevices_la_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
 

@@ -29,6 +29,7 @@ struct machine {
 	struct rtc *rtc;
 	struct acpi_pm *pm;
 	struct dev_stream *stream[2];
+	struct dev_net *net[MACHINE_NETS];
 };
 
 /* dsdt.asl says the same. Slot 1 has a line that PIC and IOAPIC both know, for guests without ACPI. */
@@ -74,6 +75,25 @@ static int add_rng(struct machine *m, struct event_base *base)
 	return rc < 0 ? rc : add_virtio(m, base, RNG_SLOT, "rng", v);
 }
 
+static int add_net(struct machine *m, struct event_base *base, unsigned i)
+{
+	struct vdev *v;
+	int rc = virtio_net_new(m->vm, &m->cfg.nets[i], &v, &m->net[i]);
+
+	if (rc < 0)
+		return rc;
+	return add_virtio(m, base, MACHINE_NET_SLOT + i, m->cfg.nets[i].name, v);
+}
+
+static int add_nets(struct machine *m, struct event_base *base)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; i < m->cfg.nnets && rc == 0; i++)
+		rc = add_net(m, base, i);
+	return rc;
+}
+
 /* The list. */
 static int add_devices(struct machine *m, struct event_base *base)
 {
@@ -90,7 +110,8 @@ static int add_devices(struct machine *m, struct event_base *base)
 		(rc = pci_bus_new(vm, reset_request, vm, &m->pci)) < 0 ||
 		(rc = add_console(m, base)) < 0)
 		return rc;
-	return add_rng(m, base);
+	rc = add_rng(m, base);
+	return rc < 0 ? rc : add_nets(m, base);
 }
 
 int machine_new(struct vmc_vm *vm, struct event_base *base, const struct machine_config *cfg,
@@ -151,6 +172,11 @@ int machine_boot(struct machine *m, struct vmc_boot_info *info)
 struct dev_stream *machine_stream(struct machine *m, unsigned index)
 {
 	return index < 2 ? m->stream[index] : NULL;
+}
+
+struct dev_net *machine_net(struct machine *m, unsigned index)
+{
+	return index < m->cfg.nnets ? m->net[index] : NULL;
 }
 
 bool machine_powerdown(struct machine *m)

@@ -9,16 +9,20 @@
  *   lines   1 i8042 · 4 8250 · 8 RTC · 9 ACPI · 10 virtio-console without MSI-X (INTA, its Interrupt Line register
  *           says so) · 16..23 INTA of the other slots (machine_intx_gsi())
  *   PCI     00:00.0 host bridge · 00:01.0 virtio-console · 00:02.0 virtio-rng (BARs assigned and decoding on at
- *           power-on)
+ *           power-on) · 00:0d.0 .. 00:10.0 virtio-net
  */
 #ifndef DEVICES_MACHINE_H
 #define DEVICES_MACHINE_H
 #include <vmcore/vmcore.h>
+#include "devices/net.h"
 #include "devices/stream.h"
 
 #define MACHINE_PCI_MMIO_START 0xe0000000ull
 #define MACHINE_PCI_MMIO_END   0xfec00000ull
 #define MACHINE_PORT_DEBUG_EXIT 0xf4
+
+#define MACHINE_NET_SLOT 13
+#define MACHINE_NETS     4
 
 struct event_base;
 struct machine;
@@ -30,6 +34,8 @@ struct machine_config {
 	size_t kernel_size, initrd_size;
 	bool rng;	   /* an entropy source */
 	uint64_t rng_rate; /* its bytes a second at most, 0: no limit */
+	const struct dev_net_config *nets; /* names live as long as the machine */
+	unsigned nnets;
 };
 
 
@@ -46,5 +52,7 @@ bool machine_powerdown(struct machine *m);
 int32_t machine_intx_gsi(unsigned slot);
 /** machine_stream() - 0: hvc0, 1: ttyS0; NULL beyond. */
 struct dev_stream *machine_stream(struct machine *m, unsigned index);
+/** machine_net() - a network card's host side; NULL beyond the last. */
+struct dev_net *machine_net(struct machine *m, unsigned index);
 
 #endif

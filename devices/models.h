@@ -4,6 +4,7 @@
  */
 #ifndef DEVICES_MODELS_H
 #define DEVICES_MODELS_H
+#include "devices/net.h"
 #include "devices/stream.h"
 #include "devices/virtio.h"
 
@@ -16,6 +17,11 @@ int virtio_console_new(struct vmc_vm *vm, const char *stream_name, uint16_t cols
 
 /** virtio_rng_new() - virtio 1.2 §5.4: at most @rate bytes a second, 0 for no limit. */
 int virtio_rng_new(struct vmc_vm *vm, struct event_base *base, uint64_t rate, struct vdev **out);
+
+/** virtio_net_new() - virtio 1.2 §5.1; the vdev goes to a transport. @net: borrowed, lives as long as
+ * it. */
+int virtio_net_new(struct vmc_vm *vm, const struct dev_net_config *cfg, struct vdev **out,
+	struct dev_net **net);
 
 struct uart8250;
 /** uart8250_new() - a 16550A at @port with its line on @gsi, added to @vm as @id. */

@@ -47,6 +47,7 @@ struct vdev_ops {
 	void (*kick)(struct vdev *v, unsigned queue); /* main loop, vdev_live() */
 	void (*reset)(struct vdev *v);                /* any thread: touch no stream */
 	void (*queue_reset)(struct vdev *v, unsigned queue);
+	void (*quiesce)(struct vdev *v); /* main loop, before a pause; may be NULL */
 	void (*resume)(struct vdev *v); /* main loop, after a pause or a load; may be NULL */
 	void (*describe)(
 		const struct vdev *v, char *note, size_t size); /* a line for people; may be NULL */

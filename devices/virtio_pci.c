@@ -257,6 +257,8 @@ static void vp_quiesce(void *dev)
 	struct virtio_pci *p = dev;
 
 	p->v->quiet = true;
+	if (p->v->ops->quiesce)
+		p->v->ops->quiesce(p->v);
 }
 
 static void vp_resume(void *dev)

@@ -218,6 +218,11 @@ static int walk(struct virtq *q, uint16_t head, struct virtq_chain *c)
 
 int virtq_peek(struct virtq *q, struct virtq_chain *c)
 {
+	return virtq_peek_ahead(q, 0, c);
+}
+
+int virtq_peek_ahead(struct virtq *q, uint16_t ahead, struct virtq_chain *c)
+{
 	const struct vq_avail *avail;
 	uint16_t idx, head;
 	int rc;
@@ -232,12 +237,12 @@ int virtq_peek(struct virtq *q, struct virtq_chain *c)
 	/* Acquire: the driver wrote entry and descriptors before idx (§2.7.13.3); we must not read
 	 * them earlier. */
 	idx = __atomic_load_n(&avail->idx, __ATOMIC_ACQUIRE);
-	if (idx == q->next_avail)
-		return 0;
 	if ((uint16_t)(idx - q->next_avail) > q->size)
 		return virtq_break(q, "queue %u: available index jumps from %u to %u", q->index,
 			q->next_avail, idx);
-	head = load16(&avail->ring[q->next_avail & (q->size - 1)]);
+	if ((uint16_t)(idx - q->next_avail) <= ahead)
+		return 0;
+	head = load16(&avail->ring[(q->next_avail + ahead) & (q->size - 1)]);
 	rc = walk(q, head, c);
 	return rc < 0 ? rc : 1;
 }
@@ -249,21 +254,31 @@ void virtq_take(struct virtq *q)
 
 int virtq_push(struct virtq *q, uint16_t head, uint32_t written)
 {
+	const struct virtq_done done = { head, written };
+
+	return virtq_push_many(q, &done, 1);
+}
+
+int virtq_push_many(struct virtq *q, const struct virtq_done *done, unsigned n)
+{
 	struct vq_used *used;
 	uint16_t slot;
+	unsigned i;
 
 	if (q->broken)
 		return -EPROTO;
 	used = used_ring(q);
 	if (!used)
 		return virtq_break(q, "queue %u: the used ring left memory", q->index);
-	slot = q->used_idx & (q->size - 1);
-	used->ring[slot] = (struct vq_used_elem){ head, written };
-	q->used_idx++;
-	/* Release: whoever sees the new idx must see the element, and the data before it
+	for (i = 0; i < n; i++) {
+		slot = q->used_idx & (q->size - 1);
+		used->ring[slot] = (struct vq_used_elem){ done[i].head, done[i].written };
+		vmc_mem_mark_dirty(q->vm, q->used + 4 + 8 * (uint64_t)slot, sizeof(used->ring[0]));
+		q->used_idx++;
+	}
+	/* Release: whoever sees the new idx must see the elements, and the data before them
 	 * (§2.7.8.2). */
 	__atomic_store_n(&used->idx, q->used_idx, __ATOMIC_RELEASE);
-	vmc_mem_mark_dirty(q->vm, q->used + 4 + 8 * (uint64_t)slot, sizeof(used->ring[0]));
 	vmc_mem_mark_dirty(q->vm, q->used, 4);
 	return 0;
 }

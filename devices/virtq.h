@@ -63,10 +63,18 @@ int virtq_enable(struct virtq *q);
  * Return: 1 with @c filled, 0 when there is none (or the queue is not ready), -EPROTO when broken.
  */
 int virtq_peek(struct virtq *q, struct virtq_chain *c);
+/** virtq_peek_ahead() - the same for the chain that follows after @ahead others. */
+int virtq_peek_ahead(struct virtq *q, uint16_t ahead, struct virtq_chain *c);
 /** virtq_take() - what peek showed is ours now; every taken chain must be pushed once. */
 void virtq_take(struct virtq *q);
 /** virtq_push() - give chain @head back with @written bytes in its writable part. */
 int virtq_push(struct virtq *q, uint16_t head, uint32_t written);
+/** virtq_push_many() - several at once: the driver sees all of them or none (§5.1.6.4 wants it). */
+struct virtq_done {
+	uint16_t head;
+	uint32_t written;
+};
+int virtq_push_many(struct virtq *q, const struct virtq_done *done, unsigned n);
 /** virtq_needs_interrupt() - does the driver want to hear of what was pushed? Asking counts as
  * telling. */
 bool virtq_needs_interrupt(struct virtq *q);

@@ -2,12 +2,16 @@
 # A VM without KVM, a virtio driver that keeps or breaks the rules as asked, and both put together.
 noinst_LTLIBRARIES += libdevtest.la
 libdevtest_la_SOURCES = tests/lib/fakevm.h tests/lib/fakevm.c tests/lib/vdriver.h tests/lib/vdriver.c \
-	tests/lib/devfix.h tests/lib/devfix.c
+	tests/lib/devfix.h tests/lib/devfix.c tests/lib/netfix.h tests/lib/netfix.c
 libdevtest_la_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
 # The fake VM comes before the engine, of which only the state buffers are wanted.
 DEVTEST_LIBS = libdevtest.la libdevices.la libengine.la $(EVENT_LIBS)
 
 if HAVE_CMOCKA
+check_PROGRAMS += tests/unit/test_devices_net
+tests_unit_test_devices_net_SOURCES = tests/unit/test_devices_net.c
+tests_unit_test_devices_net_CFLAGS = $(AM_CFLAGS) $(UNIT_CFLAGS)
+tests_unit_test_devices_net_LDADD = $(DEVTEST_LIBS) $(UNIT_LIBS)
 check_PROGRAMS += tests/unit/test_devices_virtq tests/unit/test_devices_pci tests/unit/test_devices_virtio \
 	tests/unit/test_devices_isa tests/unit/test_devices_acpi tests/unit/test_devices_state tests/unit/test_devices_rng
 tests_unit_test_devices_virtq_SOURCES = tests/unit/test_devices_virtq.c

@@ -5,6 +5,7 @@
 #include "vmhost/host.h"
 #include "vmhost/inspect.h"
 #include "vmhost/job.h"
+#include "vmhost/net.h"
 #include "vmhost/subscribe.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -80,6 +81,11 @@ static json_t *cmd_map(struct qmp_call *call)
 static json_t *cmd_devices(struct qmp_call *call)
 {
 	return inspect_devices(call->host->vm);
+}
+
+static json_t *cmd_network(struct qmp_call *call)
+{
+	return nets_json(call->host->nets);
 }
 
 static json_t *cmd_exits(struct qmp_call *call)
@@ -313,6 +319,7 @@ const struct qmp_command cmds_own[] = {
 	{"x-read-memory", "address:u size:u", cmd_read_memory},
 	{"x-write-memory", "address:u data:s", cmd_write_memory},
 	{"x-translate", "cpu?:u address:u", cmd_translate},
+	{"x-network", "", cmd_network},
 	{"x-console-resize", "cols:u rows:u", cmd_resize},
 	{"x-console-info", "", cmd_console_info},
 	{"x-subscribe", "topics:a interval-ms?:u heat?:o", cmd_subscribe},

@@ -8,6 +8,7 @@
 #include "vmhost/control.h"
 #include "vmhost/dirtyrate.h"
 #include "vmhost/host.h"
+#include "vmhost/net.h"
 #include <stdio.h>
 #include <string.h>
 #define XXH_INLINE_ALL
@@ -49,6 +50,17 @@ json_t *host_version_json(void)
 static json_t *cmd_version(struct qmp_call *call)
 {
 	return host_version_json();
+}
+
+static json_t *cmd_set_link(struct qmp_call *call)
+{
+	const char *name = qmp_string(call, "name", "");
+
+	if (nets_set_link(call->host->nets, name,
+		    json_is_true(json_object_get(call->args, "up"))) == 0)
+		return empty();
+	call->class = "DeviceNotFound"; /* as QEMU does */
+	return qmp_fail(call, "Device '%.64s' not found; x-network lists them", name);
 }
 
 static json_t *cmd_name(struct qmp_call *call)
@@ -180,6 +192,7 @@ const struct qmp_command cmds_qemu[] = {
 	{"system_reset", "", cmd_reset},
 	{"system_powerdown", "", cmd_powerdown},
 	{"quit", "", cmd_quit},
+	{"set_link", "name:s up:b", cmd_set_link},
 	{"query-cpus-fast", "", cmd_cpus},
 	{"query-uuid", "", cmd_uuid},
 	{"pmemsave", "val:u size:u filename:s", cmd_pmemsave},

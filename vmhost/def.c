@@ -1,5 +1,6 @@
 /* def.c - the table of settings, defaults, and values from text. See def.h. Main thread. */
 #include "vmhost/def.h"
+#include "vmhost/net.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -283,6 +284,8 @@ int def_parse_console(struct vm_def *def, const char *text, char *err, size_t er
 
 int def_check(const struct vm_def *def, char *err, size_t err_size)
 {
+	struct net_spec spec;
+
 	if (def->memory % VMC_PAGE_SIZE) {
 		snprintf(err, err_size, "memory: %" PRIu64 " is not a multiple of 4K", def->memory);
 		return -EINVAL;
@@ -298,8 +301,11 @@ int def_check(const struct vm_def *def, char *err, size_t err_size)
 			" --load SNAPSHOT; or write kernel = \"guest:shell\" into the definition");
 		return -EINVAL;
 	}
-	if (def->ndisks || def->nnets) {
-		snprintf(err, err_size, "%s: not there yet", def->ndisks ? "disks" : "nets");
+	for (unsigned i = 0; i < def->nnets; i++)
+		if (net_spec(def, i, &spec, err, err_size) < 0)
+			return -EINVAL;
+	if (def->ndisks) {
+		snprintf(err, err_size, "disks: not there yet");
 		return -EINVAL;
 	}
 	return 0;

@@ -4,6 +4,7 @@
 #include "vmhost/control.h"
 #include "vmhost/job.h"
 #include "vmhost/log.h"
+#include "vmhost/net.h"
 #include "vmhost/qmp.h"
 #include <errno.h>
 #include <event2/event.h>
@@ -41,6 +42,8 @@ int host_machine_new(struct host *h, char *err, size_t err_size)
 		.initrd_size = h->initrd.size,
 		.rng = h->def.rng,
 		.rng_rate = h->def.rng_rate,
+		.nets = nets_config(h->nets),
+		.nnets = nets_count(h->nets),
 	};
 	int rc = machine_new(h->vm, h->base, &cfg, &h->machine);
 
@@ -49,7 +52,10 @@ int host_machine_new(struct host *h, char *err, size_t err_size)
 	for (unsigned i = 0; i < RUNDIR_CONSOLES; i++)
 		if (machine_stream(h->machine, i))
 			console_bind(h->console[i], machine_stream(h->machine, i));
-	return 0;
+	rc = nets_bind(h->nets, h);
+	if (rc < 0)
+		snprintf(err, err_size, "networks: %s", strerror(-rc));
+	return rc;
 }
 
 int host_boot(struct host *h, char *err, size_t err_size)

@@ -18,6 +18,7 @@ struct dirty_rate;
 struct event;
 struct jobs;
 struct log;
+struct nets;
 struct qmp_command;
 
 struct host {
@@ -33,6 +34,7 @@ struct host {
 	struct control *control;
 	struct jobs *jobs;
 	struct dirty_rate *dirty_rate;
+	struct nets *nets;
 	struct event *vm_ev, *term_ev, *int_ev, *hup_ev;
 	char kernel_path[4096];
 	char current[DEF_NAME_SIZE]; /* the snapshot that the VM's state descends from */

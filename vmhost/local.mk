@@ -5,7 +5,7 @@ bin_PROGRAMS += vitrine-vm
 VMHOST_CPPFLAGS = $(AM_CPPFLAGS) $(PATH_CPPFLAGS)
 VMHOST_CFLAGS = $(AM_CFLAGS) $(LIBCONFIG_CFLAGS) $(EVENT_CFLAGS) $(JANSSON_CFLAGS) $(SECCOMP_CFLAGS) $(XXHASH_CFLAGS)
 VMHOST_LIBS = libvmhost.la libdevices.la libengine.la libclient.la $(LIBCONFIG_LIBS) $(EVENT_LIBS) \
-	$(JANSSON_LIBS) $(SECCOMP_LIBS) $(XXHASH_LIBS) $(ELF_LIBS) -lpthread
+	$(JANSSON_LIBS) $(SECCOMP_LIBS) $(XXHASH_LIBS) $(SLIRP_LIBS) $(ELF_LIBS) -lpthread
 
 libvmhost_la_CPPFLAGS = $(VMHOST_CPPFLAGS)
 libvmhost_la_CFLAGS = $(VMHOST_CFLAGS)
@@ -30,6 +30,8 @@ libvmhost_la_SOURCES = \
 	vmhost/job.c vmhost/job.h \
 	vmhost/listener.c vmhost/listener.h \
 	vmhost/log.c vmhost/log.h \
+	vmhost/net.c vmhost/net.h vmhost/net_keeper.c vmhost/net_slirp.c vmhost/net_spec.c \
+	vmhost/net_tap.c \
 	vmhost/manifest.c vmhost/manifest.h \
 	vmhost/options.c vmhost/options.h \
 	vmhost/qmp.c vmhost/qmp.h \

@@ -2,8 +2,8 @@
  * main.c - vitrine-vm: holds one VM. Main thread: it sets everything up, closes the sandbox, starts
  * the guest and then runs the loop that owns every device, socket and timer.
  *
- * Order matters: definition and log, runtime folder and lock, then the file broker (a fork, before
- * any thread is made), then KVM and devices, sockets, the sandbox, and only then guest code.
+ * Order matters: definition and log, runtime folder and lock, then the file broker and the networks
+ * (forks, before any thread is made), then KVM and devices, sockets, the sandbox, and only then guest code.
  */
 #include "config.h"
 
@@ -13,6 +13,7 @@
 #include "vmhost/host.h"
 #include "vmhost/job.h"
 #include "vmhost/log.h"
+#include "vmhost/net.h"
 #include "vmhost/options.h"
 #include "vmhost/ready.h"
 #include "vmhost/sandbox.h"
@@ -229,6 +230,8 @@ static int set_up(
 		rc = open_log(h, opt->foreground, err, err_size);
 	if (rc == 0)
 		rc = start_broker(h, err, err_size);
+	if (rc == 0)
+		rc = nets_open(&h->def, h->log, &h->nets, err, err_size);
 	if (rc == 0 && h->def.load)
 		rc = open_snapshot(h, snap, err, err_size);
 	if (rc == 0)
@@ -264,6 +267,7 @@ static void tear_down(struct host *h)
 	host_unwatch(h);
 	for (unsigned i = 0; i < RUNDIR_CONSOLES; i++)
 		console_free(h->console[i]);
+	nets_unbind(h->nets);
 	machine_free(h->machine);
 	vmc_vm_free(h->vm);
 	image_close(&h->kernel);
@@ -272,6 +276,7 @@ static void tear_down(struct host *h)
 		event_base_free(h->base);
 	if (h->statm_fd >= 0)
 		close(h->statm_fd);
+	nets_close(h->nets);
 	broker_stop(h->broker);
 	rundir_close(&h->rundir);
 	log_close(h->log);

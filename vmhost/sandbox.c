@@ -9,6 +9,8 @@
 
 #include "vmhost/sandbox.h"
 #include <errno.h>
+#include <linux/if_tun.h>
+#include <linux/seccomp.h>
 #include <linux/sockios.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -19,6 +21,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <fcntl.h>
@@ -89,6 +92,8 @@ static const int on_descriptors[] = {
 	SCMP_SYS(sendto),
 	SCMP_SYS(recvmsg),
 	SCMP_SYS(sendmsg), /* sockets, broker */
+	SCMP_SYS(recvmmsg),
+	SCMP_SYS(sendmmsg), /* frames of a user network */
 	SCMP_SYS(accept4), /* clients of the sockets that listen */
 	SCMP_SYS(shutdown),
 	SCMP_SYS(close),
@@ -155,6 +160,7 @@ static int by_argument(scmp_filter_ctx ctx)
 		{SCMP_SYS(ioctl), 1, UINT32_MAX, SIOCOUTQ}, /* has a reader taken its sample? */
 		{SCMP_SYS(ioctl), 1, UINT32_MAX, FIONREAD},
 		{SCMP_SYS(ioctl), 1, UINT32_MAX, FIONBIO},
+		{SCMP_SYS(ioctl), 1, UINT32_MAX, TUNSETOFFLOAD}, /* the guest's driver has changed */
 		{SCMP_SYS(prctl), 0, UINT32_MAX, PR_SET_NAME}, /* of threads */
 		{SCMP_SYS(prctl), 0, UINT32_MAX, PR_GET_NAME},
 		{SCMP_SYS(fcntl), 1, UINT32_MAX, F_GETFL},
@@ -289,4 +295,95 @@ int sandbox_broker(int run_fd, int snap_fd)
 		rc = seccomp_load(ctx);
 	seccomp_release(ctx);
 	return rc;
+}
+
+/* Sockets of the Internet kind, and opening a file is asked of the keeper. */
+static int net_by_argument(scmp_filter_ctx ctx)
+{
+	const struct {
+		int call;
+		unsigned arg;
+		uint64_t mask, value;
+	} rules[] = {
+		{SCMP_SYS(socket), 0, UINT32_MAX, AF_INET},
+		{SCMP_SYS(mmap), 2, PROT_EXEC, 0},
+		{SCMP_SYS(mprotect), 2, PROT_EXEC, 0},
+		{SCMP_SYS(ioctl), 1, UINT32_MAX, FIONBIO},
+		{SCMP_SYS(ioctl), 1, UINT32_MAX, FIONREAD}, /* bytes in a datagram */
+		{SCMP_SYS(fcntl), 1, UINT32_MAX, F_GETFL},
+		{SCMP_SYS(fcntl), 1, UINT32_MAX, F_SETFL},
+		{SCMP_SYS(fcntl), 1, UINT32_MAX, F_GETFD},
+		{SCMP_SYS(fcntl), 1, UINT32_MAX, F_SETFD},
+	};
+	int rc = 0;
+
+	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]) && rc == 0; i++)
+		rc = allow_if(ctx, rules[i].call, rules[i].arg, rules[i].mask, rules[i].value);
+	return rc ? rc : seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, SCMP_SYS(openat), 0);
+}
+
+int sandbox_net(int *notify, char *err, size_t err_size)
+{
+	static const int calls[] = {
+		SCMP_SYS(bind), SCMP_SYS(listen), SCMP_SYS(accept), SCMP_SYS(accept4),
+		SCMP_SYS(connect), SCMP_SYS(getsockname), SCMP_SYS(getpeername),
+		SCMP_SYS(getsockopt), SCMP_SYS(setsockopt), SCMP_SYS(shutdown), SCMP_SYS(close),
+		SCMP_SYS(sendto), SCMP_SYS(recvfrom), SCMP_SYS(sendmsg), SCMP_SYS(recvmsg),
+		SCMP_SYS(sendmmsg), SCMP_SYS(recvmmsg), SCMP_SYS(read), SCMP_SYS(write),
+		SCMP_SYS(readv), SCMP_SYS(writev), SCMP_SYS(poll), SCMP_SYS(ppoll),
+		SCMP_SYS(newfstatat), SCMP_SYS(fstat), SCMP_SYS(lseek), /* resolv.conf: has it changed? */
+		SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise),
+		SCMP_SYS(futex), SCMP_SYS(getrandom), SCMP_SYS(clock_gettime),
+		SCMP_SYS(gettimeofday), SCMP_SYS(time), SCMP_SYS(rt_sigreturn),
+		SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(restart_syscall),
+		SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(exit), SCMP_SYS(exit_group),
+		SCMP_SYS(sigaltstack),
+	};
+	scmp_filter_ctx ctx = NULL;
+	int rc = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : landlock(NULL, 0);
+
+	if (rc == 0) {
+		ctx = filter_new();
+		rc = ctx ? ALLOW(ctx, calls) : -ENOMEM;
+	}
+	if (rc == 0) /* one thread; and a filter that asks cannot be put on others */
+		rc = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 0);
+	if (rc == 0)
+		rc = net_by_argument(ctx);
+	if (rc == 0)
+		rc = seccomp_load(ctx);
+	if (rc == 0)
+		*notify = seccomp_notify_fd(ctx);
+	if (rc == 0 && *notify < 0)
+		rc = *notify;
+	/* Not released: that would close the descriptor. */
+	if (rc < 0)
+		snprintf(err, err_size,
+			"cannot close the network's sandbox: %s; --no-sandbox runs without one",
+			strerror(-rc));
+	return rc;
+}
+
+void sandbox_answer_open(int notify, const char *path)
+{
+	struct seccomp_notif *ask = NULL;
+	struct seccomp_notif_resp *answer = NULL;
+	struct seccomp_notif_addfd add = {.newfd_flags = O_CLOEXEC};
+	int fd = -1, there = -1;
+
+	if (seccomp_notify_alloc(&ask, &answer) == 0 && seccomp_notify_receive(notify, ask) == 0) {
+		fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+		if (fd >= 0) {
+			add.id = ask->id;
+			add.srcfd = (uint32_t)fd;
+			there = ioctl(notify, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
+		}
+		answer->id = ask->id;
+		answer->val = there;
+		answer->error = there < 0 ? -ENOENT : 0;
+		seccomp_notify_respond(notify, answer);
+	}
+	if (fd >= 0)
+		close(fd);
+	seccomp_notify_free(ask, answer);
 }

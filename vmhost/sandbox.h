@@ -16,5 +16,10 @@ int sandbox_vm(char *err, size_t err_size);
 /** sandbox_broker() - the same for the file broker: files below these two folders only. @snap_fd
  * may be -1. */
 int sandbox_broker(int run_fd, int snap_fd);
+/** sandbox_net() - the same for the process of a user network: sockets, and no file by name; opening
+ * one is asked over @notify, which somebody else answers. */
+int sandbox_net(int *notify, char *err, size_t err_size);
+/** sandbox_answer_open() - answer one such question with @path, opened to be read. */
+void sandbox_answer_open(int notify, const char *path);
 
 #endif

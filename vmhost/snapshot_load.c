@@ -7,6 +7,7 @@
 #include "vmhost/host.h"
 #include "vmhost/job.h"
 #include "vmhost/log.h"
+#include "vmhost/net.h"
 #include "vmhost/qmp.h"
 #include "vmhost/snapshot.h"
 #include <errno.h>
@@ -99,6 +100,7 @@ int snapshot_apply(struct host *h, const struct snapshot *s, char *err, size_t e
 	vmc_in_init(&in, s->console, s->manifest.console_size);
 	for (unsigned i = 0; i < RUNDIR_CONSOLES; i++)
 		console_load(h->console[i], &in); /* was checked by snapshot_fits() */
+	nets_fresh(h->nets); /* connections of the time that is undone end */
 	h->reason[0] = '\0';
 	snprintf(h->current, sizeof(h->current), "%s", s->manifest.id);
 	return 0;

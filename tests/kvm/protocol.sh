@@ -25,7 +25,7 @@ not_fit() { ! fits "$@"; }
 check "the comparison can say no" not_fit '{"a": [1, "..."]}' '{"a": [2, 3]}'
 check "and yes" fits '{"a": [1, "..."]}' '{"a": [2, 1], "b": 3}'
 
-if ! vitrine run --detach --name example --memory 64M --append hello guest:shell >/dev/null; then
+if ! vitrine run --detach --name example --memory 64M --append hello --net user guest:shell >/dev/null; then
 	not_ok "the guest starts"; finish
 fi
 # shell has come to its prompt: the replay begins at a quiet moment

@@ -1,0 +1,165 @@
+/* net_spec.c - what a definition says about a card, checked. See net.h. Main thread, at start. */
+#include "vmhost/net.h"
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#define HOW "; write tcp:HOSTPORT:GUESTPORT or tcp:ADDRESS:HOSTPORT:GUESTPORT, tcp or udp"
+
+static int bad(char *err, size_t err_size, const char *what, const char *text, const char *how)
+{
+	snprintf(err, err_size, "\"%.100s\"%s%s", text, what, how);
+	return -EINVAL;
+}
+
+static bool parse_port(const char *text, uint16_t *out)
+{
+	unsigned long v;
+	char *end;
+
+	if (!isdigit((unsigned char)*text) || strlen(text) > 5)
+		return false;
+	v = strtoul(text, &end, 10);
+	*out = (uint16_t)v;
+	return !*end && v >= 1 && v <= 65535;
+}
+
+int net_parse_forward(const char *text, struct net_forward *fwd, char *err, size_t err_size)
+{
+	char copy[128], *part[4], *p = copy;
+	unsigned n = 0;
+
+	if (strlen(text) >= sizeof(copy))
+		return bad(err, err_size, " is too long", text, HOW);
+	strcpy(copy, text);
+	while (n < 4 && p) {
+		part[n++] = p;
+		p = strchr(p, ':');
+		if (p)
+			*p++ = '\0';
+	}
+	if (p || n < 3)
+		return bad(err, err_size, " is no port forward", text, HOW);
+	fwd->udp = strcmp(part[0], "udp") == 0;
+	if (!fwd->udp && strcmp(part[0], "tcp"))
+		return bad(err, err_size, ": neither tcp nor udp", text, HOW);
+	fwd->addr.s_addr = htonl(INADDR_LOOPBACK);
+	if (n == 4 && inet_pton(AF_INET, part[1], &fwd->addr) != 1)
+		return bad(err, err_size, ": the address must be one of this host's IPv4 addresses", text,
+			", such as 127.0.0.1; 0.0.0.0 is all of them");
+	if (!parse_port(part[n - 2], &fwd->host) || !parse_port(part[n - 1], &fwd->guest))
+		return bad(err, err_size, ": a port is a number from 1 to 65535", text, "");
+	return 0;
+}
+
+void net_forward_text(const struct net_forward *fwd, char *out, size_t size)
+{
+	char addr[INET_ADDRSTRLEN];
+
+	inet_ntop(AF_INET, &fwd->addr, addr, sizeof(addr));
+	snprintf(out, size, "%s:%s:%u:%u", fwd->udp ? "udp" : "tcp", addr, fwd->host, fwd->guest);
+}
+
+int net_parse_mac(const char *text, uint8_t mac[6], char *err, size_t err_size)
+{
+	char digits[13];
+	unsigned n = 0;
+
+	for (const char *p = text; *p && n < 12; p++) {
+		if (isxdigit((unsigned char)*p))
+			digits[n++] = *p;
+		else if (*p != ':' || (p - text) % 3 != 2)
+			break;
+	}
+	if (n != 12 || strlen(text) != 17)
+		return bad(err, err_size, " is not a MAC address", text,
+			"; write six pairs of hex digits: 02:00:00:12:34:56");
+	for (unsigned i = 0; i < 6; i++) {
+		char pair[3] = {digits[2 * i], digits[2 * i + 1], '\0'};
+
+		mac[i] = (uint8_t)strtoul(pair, NULL, 16);
+	}
+	if (mac[0] & 1 || !memcmp(mac, "\0\0\0\0\0\0", 6))
+		return bad(err, err_size, " is no card's address", text,
+			" (the first pair must be even); 02:... is free for local use");
+	return 0;
+}
+
+/* The same VM gets the same one every time: a locally administered address out of its name. */
+static void make_mac(const char *name, unsigned index, uint8_t mac[6])
+{
+	XXH64_hash_t hash = XXH64(name, strlen(name), index);
+
+	memcpy(mac, &hash, 6);
+	mac[0] = 0x02;
+}
+
+static int same_forward(const struct net_spec *spec, const struct net_forward *f, char *err,
+	size_t err_size)
+{
+	char text[64];
+
+	for (unsigned i = 0; i < spec->nforwards; i++) {
+		const struct net_forward *o = &spec->forward[i];
+
+		if (o->udp != f->udp || o->host != f->host)
+			continue;
+		if (o->addr.s_addr != f->addr.s_addr && o->addr.s_addr && f->addr.s_addr)
+			continue;
+		net_forward_text(f, text, sizeof(text));
+		snprintf(err, err_size, "%s: this host's port %u is forwarded twice", text, f->host);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int forwards(const struct def_net *d, struct net_spec *spec, char *err, size_t err_size)
+{
+	int rc = 0;
+
+	for (uint32_t i = 0; i < d->forward.n && rc == 0; i++) {
+		struct net_forward *f = &spec->forward[spec->nforwards];
+
+		rc = net_parse_forward(d->forward.text[i], f, err, err_size);
+		if (rc == 0)
+			rc = same_forward(spec, f, err, err_size);
+		if (rc == 0)
+			spec->nforwards++;
+	}
+	return rc;
+}
+
+int net_spec(const struct vm_def *def, unsigned index, struct net_spec *spec, char *err,
+	size_t err_size)
+{
+	const struct def_net *d = &def->net[index];
+	char why[400];
+	int rc = 0;
+
+	memset(spec, 0, sizeof(*spec));
+	snprintf(spec->name, sizeof(spec->name), "net%u", index);
+	spec->tap = strcmp(d->type, "tap") == 0;
+	make_mac(def->name, index, spec->mac);
+	if (d->mac)
+		rc = net_parse_mac(d->mac, spec->mac, why, sizeof(why));
+	if (rc == 0 && !spec->tap && d->ifname)
+		rc = bad(why, sizeof(why), ": only a tap has an ifname", d->ifname,
+			"; write type = \"tap\"");
+	if (rc == 0 && spec->tap && d->forward.n)
+		rc = bad(why, sizeof(why), ": only user networking forwards ports",
+			d->forward.text[0], "; a guest behind a tap is reached directly");
+	if (rc == 0 && spec->tap && (!d->ifname || !*d->ifname || strpbrk(d->ifname, "/ %")))
+		rc = bad(why, sizeof(why), " is no interface's name", d->ifname ? d->ifname : "",
+			"; a tap needs one: ifname = \"tap0\"");
+	if (rc == 0)
+		rc = forwards(d, spec, why, sizeof(why));
+	if (rc == 0 && d->ifname)
+		snprintf(spec->ifname, sizeof(spec->ifname), "%s", d->ifname);
+	if (rc < 0)
+		snprintf(err, err_size, "%s: %s", spec->name, why);
+	return rc;
+}
