@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# bench_linux.sh BUILD [WHAT...] - a stock Debian kernel under vitrine and under QEMU's microvm, with the same initramfs,
+# memory, vCPUs and devices, in turns, both inside the nested test VM. WHAT: boot idle console disk net (all of them).
+# BENCH_KERNELS (cloud/vmlinux cloud/vmlinuz), BENCH_VCPUS (1 2), BENCH_ROUNDS (3); BENCH_LOG=1 prints the guests' kernel
+# messages, BENCH_APPEND adds to their command line. Takes minutes: QEMU emulates the machine in which both run.
+set -u
+build=$(cd "${1:?usage: bench_linux.sh BUILD [WHAT...]}" && pwd); shift
+here=$(cd "$(dirname "$0")" && pwd)
+qemu=$(command -v qemu-system-x86_64) || { echo "bench: there is no QEMU to compare with"; exit 0; }
+work=$(mktemp -d "${TMPDIR:-/tmp}/vitrine-bench.XXXXXX") || exit 1
+trap 'rm -rf "$work"' EXIT
+
+# Appended to the initramfs that the tests use: a kernel takes several, one after another.
+mkdir "$work/root" && cp "$build/tests/bench/linux_init" "$work/root/bench-init" || exit 1
+(cd "$work/root" && echo bench-init | busybox cpio -o -H newc -R 0:0) >"$build/tests/bench/linux.cpio" 2>/dev/null || exit 1
+[ $# -gt 0 ] || set -- boot idle console disk net
+add=("$qemu" "$build"/tests/bench/linux_{driver,init} "$build/tests/bench/linux.cpio")
+for f in /usr/share/qemu/{qboot.rom,bios-microvm.bin,linuxboot_dma.bin,pvh.bin,kvmvapic.bin}; do
+	[ -f "$f" ] && add+=("$f")
+done
+VITRINE_L1_ADD="${add[*]}" VITRINE_L1_KERNELS=cloud VITRINE_L1_SECONDS=${VITRINE_L1_SECONDS:-900} \
+	bash "$here/../linux/l1" "$build" tests/bench/in/linux.sh "$build" \
+	"BENCH_KERNELS=${BENCH_KERNELS:-cloud/vmlinux cloud/vmlinuz}" "BENCH_VCPUS=${BENCH_VCPUS:-1 2}" \
+	"BENCH_ROUNDS=${BENCH_ROUNDS:-3}" "BENCH_LOG=${BENCH_LOG:-}" "BENCH_APPEND=${BENCH_APPEND:-}" "$@"

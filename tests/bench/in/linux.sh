@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# linux.sh BUILD SETTING=... WHAT... - inside the nested test VM: see ../bench_linux.sh.
+set -u
+build=$1; shift
+while [[ ${1:-} == *=* ]]; do export "$1"; shift; done
+[ -n "$BENCH_LOG" ] || unset BENCH_LOG
+mount -t debugfs debug /sys/kernel/debug || exit 1
+export XDG_RUNTIME_DIR=/run/user XDG_STATE_HOME=/run/state XDG_CONFIG_HOME=/run/config
+mkdir -m 0700 -p "$XDG_RUNTIME_DIR" "$XDG_STATE_HOME" "$XDG_CONFIG_HOME"
+# An archive begins at a multiple of four, or the kernel does not know it.
+{ cat /linux/cloud/initrd; head -c $(( -$(stat -c %s /linux/cloud/initrd) & 3 )) /dev/zero; cat "$build/tests/bench/linux.cpio"; } >/run/initrd
+cat /linux/cloud/vmlinu* /usr/bin/qemu-system-x86_64 "$build/vitrine-vm" >/dev/null # both find them in the page cache
+for kernel in $BENCH_KERNELS; do
+	for cpus in $BENCH_VCPUS; do
+		echo "---- $kernel, $cpus vCPU(s)"
+		# What does not depend on how the kernel came is measured once, on the largest VM.
+		if [ "$kernel" = "${BENCH_KERNELS%% *}" ] && [ "$cpus" = "${BENCH_VCPUS##* }" ]; then what=("$@"); else what=(boot); fi
+		"$build/tests/bench/linux_driver" "$build" "/linux/$kernel" /run/initrd "$cpus" "$BENCH_ROUNDS" "${what[@]}"
+	done
+done
+exit 0
