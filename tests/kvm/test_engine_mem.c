@@ -32,6 +32,8 @@ static void layout(void)
 
 	tap_ok(vmc_mem_regions(vm, r, 4) == 2 && r[0].gpa == 0 && r[0].size == 3 * GIB && r[1].gpa == 4 * GIB &&
 		r[1].size == GIB && vmc_mem_size(vm) == 4 * GIB, "4 GiB of RAM lie around the hole");
+	tap_ok((uintptr_t)r[0].hva % (2 << 20) == 0 && (uintptr_t)r[1].hva % (2 << 20) == 0,
+		"where KVM can map them with large pages");
 	tap_ok(vmc_mem_write(vm, 4 * GIB + 5, &v, 4) == 0 && vmc_mem_read(vm, 4 * GIB + 5, &back, 4) == 0 && v == back,
 		"and can be used above it");
 	refused(vm, vmc_mem_read(vm, 3 * GIB, &v, 1), -EFAULT, "not all memory", "reading the hole");

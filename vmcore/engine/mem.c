@@ -12,6 +12,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#define LARGE_PAGE (2ull << 20)
+
 /* Where a region that holds @gpa is, or where one that begins there would go. */
 static size_t position(const struct vmc_vm *vm, uint64_t gpa)
 {
@@ -181,10 +183,26 @@ void mem_free(struct vmc_vm *vm)
 	vm->nregions = 0;
 }
 
+/* KVM maps a large page only where guest and host address agree below its size: without that, each 4 KiB
+ * page of the guest is a fault of its own. More is mapped than asked for, and what is over given back. */
+static void *map_ram(uint64_t size)
+{
+	uint8_t *at = mmap(NULL, size + LARGE_PAGE, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	uint64_t skip;
+
+	if (at == MAP_FAILED)
+		return MAP_FAILED;
+	skip = -(uintptr_t)at % LARGE_PAGE;
+	if (skip)
+		munmap(at, skip);
+	munmap(at + skip + size, LARGE_PAGE - skip);
+	return at + skip;
+}
+
 static int add_part(struct vmc_vm *vm, uint64_t gpa, uint64_t size, const char *name)
 {
-	void *hva = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-		-1, 0);
+	void *hva = map_ram(size);
 	int rc;
 
 	if (hva == MAP_FAILED)
