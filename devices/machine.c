@@ -159,6 +159,7 @@ int machine_boot(struct machine *m, struct vmc_boot_info *info)
 		.kernel_size = m->cfg.kernel_size,
 		.initrd = m->cfg.initrd,
 		.initrd_size = m->cfg.initrd_size,
+		.read = m->cfg.read,
 		.cmdline = m->cfg.cmdline,
 	};
 	int rc;

@@ -30,8 +30,9 @@ struct machine;
 struct machine_config {
 	uint16_t cols, rows; /* hvc0's size at start */
 	const char *kernel_path, *initrd_path, *cmdline; /* for messages; contents come as below */
-	const void *kernel, *initrd; /* file contents, mapped by the caller for the machine's life */
+	const void *kernel, *initrd; /* as struct vmc_boot_params has them, for the machine's life; NULL: none */
 	size_t kernel_size, initrd_size;
+	int (*read)(const void *file, uint64_t off, void *to, size_t len);
 	bool rng;	   /* an entropy source */
 	uint64_t rng_rate; /* its bytes a second at most, 0: no limit */
 	const struct dev_net_config *nets; /* names live as long as the machine */

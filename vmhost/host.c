@@ -36,10 +36,11 @@ int host_machine_new(struct host *h, char *err, size_t err_size)
 		.kernel_path = h->kernel_path,
 		.initrd_path = h->def.initrd,
 		.cmdline = h->def.cmdline,
-		.kernel = h->kernel.data,
+		.kernel = h->kernel.fd >= 0 ? &h->kernel : NULL,
 		.kernel_size = h->kernel.size,
-		.initrd = h->initrd.data,
+		.initrd = h->initrd.fd >= 0 ? &h->initrd : NULL,
 		.initrd_size = h->initrd.size,
+		.read = image_read,
 		.rng = h->def.rng,
 		.rng_rate = h->def.rng_rate,
 		.nets = nets_config(h->nets),
@@ -69,16 +70,9 @@ int host_boot(struct host *h, char *err, size_t err_size)
 			h->kernel_path);
 		return -ENOENT;
 	}
-	rc = image_read(&h->kernel, err, err_size);
-	if (rc == 0)
-		rc = image_read(&h->initrd, err, err_size);
-	if (rc == 0) {
-		rc = machine_boot(h->machine, &info);
-		if (rc < 0)
-			snprintf(err, err_size, "%s: %s", h->kernel_path, vmc_error(h->vm));
-	}
-	image_drop(&h->kernel);
-	image_drop(&h->initrd);
+	rc = machine_boot(h->machine, &info);
+	if (rc < 0)
+		snprintf(err, err_size, "%s: %s", h->kernel_path, vmc_error(h->vm));
 	if (rc == 0)
 		log_line(h->log, "booting %s (%s) at %#llx", h->kernel_path, info.protocol,
 			(unsigned long long)info.entry);

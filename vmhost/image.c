@@ -7,7 +7,6 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -101,55 +100,33 @@ int image_open(struct image *img, const char *path, char *err, size_t err_size)
 		goto fail;
 	}
 	img->size = (size_t)st.st_size;
-	img->data =
-		mmap(NULL, img->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (img->data == MAP_FAILED) {
-		rc = -errno;
-		img->data = NULL;
-		snprintf(err, err_size, "no memory for %s (%zu bytes)", path, img->size);
-		goto fail;
-	}
 	return 0;
 fail:
 	image_close(img);
 	return rc;
 }
 
-int image_read(struct image *img, char *err, size_t err_size)
+int image_read(const void *file, uint64_t off, void *to, size_t len)
 {
-	size_t pos = 0;
-	ssize_t n;
-	int rc;
+	const struct image *img = file;
+	size_t done = 0;
 
-	while (img->fd >= 0 && pos < img->size) {
-		n = pread(img->fd, (char *)img->data + pos, img->size - pos, (off_t)pos);
+	while (done < len) {
+		ssize_t n = pread(img->fd, (char *)to + done, len - done, (off_t)(off + done));
+
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n <= 0) {
-			rc = n < 0 ? -errno : -ENODATA;
-			snprintf(err, err_size, "cannot read the kernel or initrd: %s",
-				n < 0 ? strerror(-rc)
-				      : "the file has become shorter; start the VM again");
-			return rc;
-		}
-		pos += (size_t)n;
+		if (n <= 0)
+			return n < 0 ? -errno : -ENODATA;
+		done += (size_t)n;
 	}
 	return 0;
 }
 
-void image_drop(struct image *img)
-{
-	if (img->data)
-		madvise(img->data, img->size, MADV_DONTNEED);
-}
-
 void image_close(struct image *img)
 {
-	if (img->data)
-		munmap(img->data, img->size);
 	if (img->fd >= 0)
 		close(img->fd);
-	img->data = NULL;
 	img->size = 0;
 	img->fd = -1;
 }

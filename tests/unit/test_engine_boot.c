@@ -116,6 +116,53 @@ static void start_info(void **state)
 	assert_int_equal(ram, 16 * MIB - 0x10000 - 0x60000);
 }
 
+/* A file that is read piece by piece, and ends or fails where it is told to. */
+struct source {
+	const uint8_t *bytes;
+	uint64_t fails_from;
+	int error;
+	uint64_t reads;
+};
+
+static int source_read(const void *file, uint64_t off, void *to, size_t len)
+{
+	struct source *s = (struct source *)file;
+
+	s->reads += len;
+	if (off + len > s->fails_from)
+		return s->error;
+	memcpy(to, s->bytes + off, len);
+	return 0;
+}
+
+static void an_image_by_pieces(void **state)
+{
+	struct vmc_boot_info whole, info;
+	struct test_elf e;
+	struct source from = { (const uint8_t *)&e, UINT64_MAX, -EIO, 0 };
+	struct vmc_boot_params p = { .kernel = &from, .kernel_size = sizeof(e), .read = source_read };
+	int failures = 0;
+
+	test_elf_make(&e);
+	assert_int_equal(boot(&e, sizeof(e), &whole), 0);
+	assert_int_equal(vmc_boot_load(vm, &p, &info), 0);
+	assert_true(info.entry == whole.entry && info.low == whole.low && info.high == whole.high);
+	/* Wherever reading fails, that is said, and not that the file is bad. */
+	for (from.fails_from = 0; from.fails_from < sizeof(e); from.fails_from += 8) {
+		int rc = vmc_boot_load(vm, &p, &info);
+
+		assert_true(rc == 0 || rc == -EIO);
+		if (rc == -EIO)
+			assert_non_null(strstr(vmc_error(vm), "cannot read the kernel or initrd"));
+		failures += rc != 0;
+	}
+	assert_true(failures > 2);
+	from.error = -ENODATA;
+	from.fails_from = 100;
+	assert_int_equal(vmc_boot_load(vm, &p, &info), -ENODATA);
+	assert_non_null(strstr(vmc_error(vm), "become shorter"));
+}
+
 static void broken(const char *word, const struct test_elf *e, size_t size)
 {
 	struct vmc_boot_info info;
@@ -235,6 +282,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_good_image, setup, teardown),
 		cmocka_unit_test_setup_teardown(start_info, setup, teardown),
+		cmocka_unit_test_setup_teardown(an_image_by_pieces, setup, teardown),
 		cmocka_unit_test_setup_teardown(broken_images, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_the_caller_gets_wrong, setup, teardown),
 		cmocka_unit_test(buffers),

@@ -9,6 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+int boot_unread(struct loader *l, const struct boot_file *f)
+{
+	int rc = f->error ? f->error : -ENODATA;
+
+	return vmc_fail(l->vm, rc, "cannot read the kernel or initrd: %s",
+		rc == -ENODATA ? "the file has become shorter; start the VM again" : strerror(-rc));
+}
+
 void boot_use(struct loader *l, uint64_t start, uint64_t end)
 {
 	if (l->nused < MAX_USED && end > start)
@@ -110,6 +118,8 @@ static void build_map(struct loader *l)
 
 int boot_initrd(struct loader *l, uint64_t limit)
 {
+	struct boot_file initrd = {
+		.file = l->p->initrd, .size = l->p->initrd_size, .read = l->p->read};
 	uint8_t *to;
 
 	if (!l->p->initrd || !l->p->initrd_size)
@@ -121,7 +131,8 @@ int boot_initrd(struct loader *l, uint64_t limit)
 			"no room for an initrd of %zu KiB in %" PRIu64
 			" MiB of RAM: give the VM more memory",
 			l->p->initrd_size >> 10, vmc_mem_size(l->vm) >> 20);
-	memcpy(to, l->p->initrd, l->p->initrd_size);
+	if (!boot_fetch(&initrd, 0, to, initrd.size))
+		return boot_unread(l, &initrd);
 	vmc_mem_mark_dirty(l->vm, l->initrd, l->p->initrd_size);
 	boot_use(l, l->initrd, l->initrd + l->p->initrd_size);
 	return 0;
@@ -154,7 +165,7 @@ static int load(struct loader *l, struct vmc_boot_info *info)
 	boot_use(l, LEGACY_START, LEGACY_END);
 	build_map(l);
 	boot_use(l, 0, VMC_PAGE_SIZE); /* a null pointer must not find the boot data */
-	return boot_is_linux(l->p) ? boot_linux(l, info) : boot_pvh(l, info);
+	return boot_is_linux(&l->kernel) ? boot_linux(l, info) : boot_pvh(l, info);
 }
 
 int vmc_boot_load(
@@ -175,6 +186,8 @@ int vmc_boot_load(
 		return vmc_fail(vm, -ENOMEM, "boot: out of memory");
 	l->vm = vm;
 	l->p = params;
+	l->kernel = (struct boot_file){
+		.file = params->kernel, .size = params->kernel_size, .read = params->read};
 	rc = load(l, info);
 	info->initrd_gpa = l->initrd;
 	free(l);

@@ -34,15 +34,16 @@ _Static_assert(sizeof(struct boot_params) == VMC_PAGE_SIZE, "the zero page is a 
 
 struct image {
 	struct setup_header hdr;
-	const uint8_t *code; /* the part that is loaded */
+	uint64_t code; /* in the file: the part that is loaded */
 	size_t size;
 	uint64_t need; /* bytes of memory that it wants at its place */
 };
 
-bool boot_is_linux(const struct vmc_boot_params *p)
+bool boot_is_linux(struct boot_file *kernel)
 {
-	return p->kernel_size >= HDR_MAGIC + 4 &&
-	       memcmp((const uint8_t *)p->kernel + HDR_MAGIC, "HdrS", 4) == 0;
+	char magic[4];
+
+	return boot_fetch(kernel, HDR_MAGIC, magic, sizeof(magic)) && memcmp(magic, "HdrS", 4) == 0;
 }
 
 static int bad_header(struct loader *l, const struct setup_header *h)
@@ -71,12 +72,15 @@ static int bad_header(struct loader *l, const struct setup_header *h)
 /* Everything that is used later is copied out of the file and checked here. */
 static int read_header(struct loader *l, struct image *img)
 {
-	const uint8_t *file = l->p->kernel;
-	size_t size = l->p->kernel_size, len = HDR_MAGIC + file[HDR_MAGIC - 1] - HDR_OFFSET, setup;
+	size_t size = l->kernel.size, len, setup;
 	uint64_t wanted;
+	uint8_t jump;
 	int rc;
 
 	/* The jump at 0x200 leads over the header: that is how long it is. */
+	if (!boot_fetch(&l->kernel, HDR_MAGIC - 1, &jump, 1))
+		return boot_unread(l, &l->kernel);
+	len = HDR_MAGIC + jump - HDR_OFFSET;
 	if (len > sizeof(img->hdr))
 		len = sizeof(img->hdr);
 	if (len > size - HDR_OFFSET || len < offsetof(struct setup_header, handover_offset))
@@ -84,7 +88,8 @@ static int read_header(struct loader *l, struct image *img)
 			"bzImage: the setup header has %zu bytes in a file of %zu: damaged", len,
 			size);
 	memset(&img->hdr, 0, sizeof(img->hdr));
-	memcpy(&img->hdr, file + HDR_OFFSET, len);
+	if (!boot_fetch(&l->kernel, HDR_OFFSET, &img->hdr, len))
+		return boot_unread(l, &l->kernel);
 	rc = bad_header(l, &img->hdr);
 	if (rc < 0)
 		return rc;
@@ -95,7 +100,7 @@ static int read_header(struct loader *l, struct image *img)
 			"bzImage: truncated: %zu bytes of setup and %" PRIu64
 			" of kernel in a file of %zu",
 			setup, wanted, size);
-	img->code = file + setup;
+	img->code = setup;
 	img->size = size - setup;
 	img->need = img->hdr.init_size > img->size ? img->hdr.init_size : img->size;
 	return 0;
@@ -127,7 +132,8 @@ static int load_kernel(struct loader *l, const struct image *img, struct vmc_boo
 			(img->need >> 20) + 1,
 			img->hdr.relocatable_kernel ? "" : " at its fixed address",
 			vmc_mem_size(l->vm) >> 20);
-	memcpy(to, img->code, img->size);
+	if (!boot_fetch(&l->kernel, img->code, to, img->size))
+		return boot_unread(l, &l->kernel);
 	vmc_mem_mark_dirty(l->vm, at, img->size);
 	boot_use(l, at, at + img->need);
 	info->low = at;

@@ -51,7 +51,7 @@ static int check_segments(struct loader *l, struct vmc_boot_info *info)
 	return 0;
 }
 
-static void load_segments(struct loader *l)
+static int load_segments(struct loader *l)
 {
 	for (size_t i = 0; i < l->elf.nsegments; i++) {
 		const struct elf_segment *s = &l->elf.segments[i];
@@ -59,10 +59,12 @@ static void load_segments(struct loader *l)
 
 		if (!to)
 			continue; /* check_segments() has seen to it */
-		memcpy(to, (const uint8_t *)l->p->kernel + s->offset, s->file_size);
+		if (!boot_fetch(&l->kernel, s->offset, to, s->file_size))
+			return boot_unread(l, &l->kernel);
 		memset(to + s->file_size, 0, s->memory_size - s->file_size);
 		vmc_mem_mark_dirty(l->vm, s->gpa, s->memory_size);
 	}
+	return 0;
 }
 
 /* One block: start info, module, memory map, command line. */
@@ -137,17 +139,19 @@ static int enter(struct loader *l)
 int boot_pvh(struct loader *l, struct vmc_boot_info *info)
 {
 	char err[200];
-	int rc = elf_parse(l->p->kernel, l->p->kernel_size, &l->elf, err, sizeof(err));
+	int rc = elf_parse(&l->kernel, &l->elf, err, sizeof(err));
 
+	if (l->kernel.error)
+		return boot_unread(l, &l->kernel);
 	if (rc < 0)
 		return vmc_fail(l->vm, rc, "kernel: %s", err);
 	info->protocol = "pvh";
 	info->entry = l->elf.pvh_entry;
 	rc = check_segments(l, info);
-	if (rc == 0) {
-		load_segments(l);
+	if (rc == 0)
+		rc = load_segments(l);
+	if (rc == 0)
 		rc = boot_initrd(l, INITRD_LIMIT);
-	}
 	if (rc == 0)
 		rc = write_start_info(l);
 	return rc < 0 ? rc : enter(l);

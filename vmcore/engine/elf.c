@@ -18,7 +18,7 @@
 #define MAX_NOTES	  256
 
 struct file {
-	const uint8_t *data;
+	struct boot_file *from;
 	size_t size;
 	bool wide; /* ELF64 */
 	char *err;
@@ -36,13 +36,25 @@ static int bad(struct file *f, const char *fmt, ...)
 	return -ENOEXEC;
 }
 
-/* The bytes at [offset, offset + len) into @out. */
+bool boot_fetch(struct boot_file *f, uint64_t off, void *to, size_t len)
+{
+	int rc;
+
+	if (off > f->size || len > f->size - off)
+		return false;
+	if (!f->read) {
+		memcpy(to, (const uint8_t *)f->file + off, len);
+		return true;
+	}
+	rc = f->read(f->file, off, to, len);
+	if (rc < 0 && !f->error)
+		f->error = rc;
+	return rc >= 0;
+}
+
 static bool fetch(const struct file *f, uint64_t offset, void *out, size_t len)
 {
-	if (offset > f->size || len > f->size - offset)
-		return false;
-	memcpy(out, f->data + offset, len);
-	return true;
+	return boot_fetch(f->from, offset, out, len);
 }
 
 struct header {
@@ -168,9 +180,9 @@ static bool in_segment(const struct elf_image *e, uint64_t gpa)
 	return false;
 }
 
-int elf_parse(const void *file, size_t size, struct elf_image *out, char *err, size_t err_size)
+int elf_parse(struct boot_file *file, struct elf_image *out, char *err, size_t err_size)
 {
-	struct file f = { .data = file, .size = size, .err = err, .err_size = err_size };
+	struct file f = { .from = file, .size = file->size, .err = err, .err_size = err_size };
 	struct header h = { 0 };
 	Elf64_Phdr p;
 	int rc = read_header(&f, &h), found = 0;

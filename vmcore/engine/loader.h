@@ -26,6 +26,7 @@ struct range {
 struct loader {
 	struct vmc_vm *vm;
 	const struct vmc_boot_params *p;
+	struct boot_file kernel;
 	struct elf_image elf;
 	struct vmc_mem_region ram[MAX_SLOTS];
 	size_t nram;
@@ -36,6 +37,8 @@ struct loader {
 	uint64_t initrd, start;
 };
 
+/** boot_unread() - the file's error, or that it has fewer bytes than it should, as -errno with a message. */
+int boot_unread(struct loader *l, const struct boot_file *f);
 /** boot_use() - nothing else goes to [start, end) from now on. */
 void boot_use(struct loader *l, uint64_t start, uint64_t end);
 const struct range *boot_conflict(const struct loader *l, uint64_t start, uint64_t end);
@@ -51,7 +54,7 @@ int boot_initrd(struct loader *l, uint64_t limit);
 int boot_cmdline(struct loader *l, size_t max, const char **text, size_t *len);
 
 /** boot_is_linux() - does the file look like a bzImage? Its header is not checked yet. */
-bool boot_is_linux(const struct vmc_boot_params *p);
+bool boot_is_linux(struct boot_file *kernel);
 int boot_linux(struct loader *l, struct vmc_boot_info *info);
 int boot_pvh(struct loader *l, struct vmc_boot_info *info);
 

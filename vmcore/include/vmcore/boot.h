@@ -23,6 +23,9 @@ struct vmc_boot_params {
 	size_t kernel_size;
 	const void *initrd; /* may be NULL */
 	size_t initrd_size;
+	/* Not NULL: kernel and initrd are no bytes but what this is called with, and gives all @len bytes at @off or
+	 * -errno. Segments then go from the file straight into RAM. */
+	int (*read)(const void *file, uint64_t off, void *to, size_t len);
 	const char *cmdline;  /* may be NULL */
 	uint64_t rsdp_gpa;    /* 0: none */
 	const struct vmc_boot_range *reserved; /* beside RAM and the hole; may be NULL */
