@@ -38,7 +38,7 @@ struct host {
 	struct event *vm_ev, *term_ev, *int_ev, *hup_ev;
 	char kernel_path[4096];
 	char current[DEF_NAME_SIZE]; /* the snapshot that the VM's state descends from */
-	char reason[512];            /* why it stopped or crashed */
+	char reason[1024];           /* why it stopped or crashed */
 	uint16_t cols, rows;
 	uint64_t started_us;
 	int statm_fd; /* /proc/self/statm, opened before the sandbox */
