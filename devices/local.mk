@@ -6,9 +6,13 @@ libdevices_la_SOURCES = \
 	devices/virtq.h devices/virtq.c \
 	devices/virtio.h devices/virtio.c \
 	devices/virtio_pci.h devices/virtio_pci_priv.h devices/virtio_pci.c devices/virtio_pci_regs.c \
-	devices/net.h devices/virtio_net.c devices/virtio_console.c devices/virtio_rng.c devices/uart8250.c devices/rtc.c devices/i8042.c devices/debug_exit.c \
+	devices/net.h devices/virtio_net.c \
+	devices/disk.h devices/virtio_blk.h devices/virtio_blk.c \
+	devices/block.h devices/block.c devices/block_uring.c devices/block_threads.c \
+	devices/virtio_console.c devices/virtio_rng.c devices/uart8250.c devices/rtc.c devices/i8042.c devices/debug_exit.c \
 	devices/acpi.h devices/acpi.c devices/acpi_pm.c devices/pvpanic.c
-libdevices_la_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
+libdevices_la_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS) $(URING_CFLAGS)
+libdevices_la_LIBADD = $(URING_LIBS) -lpthread
 
 # The DSDT: compiled by iasl, then bytes for acpi.c to include.
 EXTRA_DIST += devices/dsdt.asl

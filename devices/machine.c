@@ -5,11 +5,14 @@
  */
 #include "devices/machine.h"
 #include "devices/acpi.h"
+#include "devices/block.h"
 #include "devices/models.h"
 #include "devices/pci.h"
+#include "devices/virtio_blk.h"
 #include "devices/virtio_pci.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum {
@@ -17,6 +20,7 @@ enum {
 	COM1_GSI = 4,
 	CONSOLE_SLOT = 1,
 	RNG_SLOT = 2,
+	DISK_SLOT = 5, /* the first; DISK_MAX of them */
 	SLOTS = 32,
 };
 
@@ -30,6 +34,7 @@ struct machine {
 	struct acpi_pm *pm;
 	struct dev_stream *stream[2];
 	struct dev_net *net[MACHINE_NETS];
+	struct vdev *disk[DISK_MAX];
 };
 
 /* dsdt.asl says the same. Slot 1 has a line that PIC and IOAPIC both know, for guests without ACPI. */
@@ -94,6 +99,25 @@ static int add_nets(struct machine *m, struct event_base *base)
 	return rc;
 }
 
+static int add_disks(struct machine *m, struct event_base *base)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; i < m->cfg.ndisks && rc == 0; i++) {
+		struct vdev *v;
+		char id[16];
+
+		snprintf(id, sizeof(id), "disk%u", i);
+		rc = virtio_blk_new(m->vm, base, &m->cfg.disks[i], i, &m->cfg.disk_events, &v);
+		if (rc == 0)
+			rc = add_virtio(m, base, DISK_SLOT + i, id, v);
+		if (rc == 0)
+			m->disk[i] = v;
+	}
+	m->cfg.disks = NULL; /* the caller's, and not kept */
+	return rc;
+}
+
 /* The list. */
 static int add_devices(struct machine *m, struct event_base *base)
 {
@@ -108,10 +132,11 @@ static int add_devices(struct machine *m, struct event_base *base)
 		(rc = uart8250_new(vm, base, COM1_PORT, COM1_GSI, "com1", "ttyS0", &m->com1,
 			 &m->stream[1])) < 0 ||
 		(rc = pci_bus_new(vm, reset_request, vm, &m->pci)) < 0 ||
-		(rc = add_console(m, base)) < 0)
+		(rc = add_console(m, base)) < 0 ||
+		(rc = add_rng(m, base)) < 0)
 		return rc;
-	rc = add_rng(m, base);
-	return rc < 0 ? rc : add_nets(m, base);
+	rc = add_nets(m, base);
+	return rc < 0 ? rc : add_disks(m, base);
 }
 
 int machine_new(struct vmc_vm *vm, struct event_base *base, const struct machine_config *cfg,
@@ -188,4 +213,26 @@ bool machine_powerdown(struct machine *m)
 	heard = acpi_pm_button(m->pm);
 	vmc_device_unlock(m->vm);
 	return heard;
+}
+
+bool machine_disk_info(struct machine *m, unsigned disk, struct disk_info *info)
+{
+	if (disk >= DISK_MAX || !m->disk[disk])
+		return false;
+	vmc_device_lock(m->vm);
+	virtio_blk_info(m->disk[disk], info);
+	vmc_device_unlock(m->vm);
+	return true;
+}
+
+void machine_disk_replace(struct machine *m, unsigned disk, int fd)
+{
+	vmc_device_lock(m->vm);
+	block_replace(virtio_blk_block(m->disk[disk]), fd);
+	vmc_device_unlock(m->vm);
+}
+
+int machine_disk_fd(struct machine *m, unsigned disk)
+{
+	return block_fd(virtio_blk_block(m->disk[disk]));
 }

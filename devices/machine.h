@@ -14,6 +14,7 @@
 #ifndef DEVICES_MACHINE_H
 #define DEVICES_MACHINE_H
 #include <vmcore/vmcore.h>
+#include "devices/disk.h"
 #include "devices/net.h"
 #include "devices/stream.h"
 
@@ -34,6 +35,9 @@ struct machine_config {
 	size_t kernel_size, initrd_size;
 	int (*read)(const void *file, uint64_t off, void *to, size_t len);
 	bool rng;	   /* an entropy source */
+	const struct disk_config *disks; /* read once; their descriptors are the machine's from now on */
+	unsigned ndisks;
+	struct disk_events disk_events;
 	uint64_t rng_rate; /* its bytes a second at most, 0: no limit */
 	const struct dev_net_config *nets; /* names live as long as the machine */
 	unsigned nnets;
@@ -51,6 +55,12 @@ int machine_boot(struct machine *m, struct vmc_boot_info *info);
 bool machine_powerdown(struct machine *m);
 /** machine_intx_gsi() - the line of a PCI slot's pin A, as the DSDT tells the guest. */
 int32_t machine_intx_gsi(unsigned slot);
+/** machine_disk_info() - Return: false: there is no such disk. */
+bool machine_disk_info(struct machine *m, unsigned disk, struct disk_info *info);
+/** machine_disk_replace() - another file for a disk of a VM that stands still. */
+void machine_disk_replace(struct machine *m, unsigned disk, int fd);
+/** machine_disk_fd() - the file of a disk, borrowed. */
+int machine_disk_fd(struct machine *m, unsigned disk);
 /** machine_stream() - 0: hvc0, 1: ttyS0; NULL beyond. */
 struct dev_stream *machine_stream(struct machine *m, unsigned index);
 /** machine_net() - a network card's host side; NULL beyond the last. */

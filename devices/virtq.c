@@ -247,6 +247,11 @@ int virtq_peek_ahead(struct virtq *q, uint16_t ahead, struct virtq_chain *c)
 	return rc < 0 ? rc : 1;
 }
 
+int virtq_chain_at(struct virtq *q, uint16_t head, struct virtq_chain *c)
+{
+	return q->broken ? -EPROTO : walk(q, head, c);
+}
+
 void virtq_take(struct virtq *q)
 {
 	q->next_avail++;

@@ -65,6 +65,9 @@ int virtq_enable(struct virtq *q);
 int virtq_peek(struct virtq *q, struct virtq_chain *c);
 /** virtq_peek_ahead() - the same for the chain that follows after @ahead others. */
 int virtq_peek_ahead(struct virtq *q, uint16_t ahead, struct virtq_chain *c);
+/** virtq_chain_at() - read again the chain at @head, which was taken and not yet pushed. Return: 0,
+ * or -EPROTO when broken. */
+int virtq_chain_at(struct virtq *q, uint16_t head, struct virtq_chain *c);
 /** virtq_take() - what peek showed is ours now; every taken chain must be pushed once. */
 void virtq_take(struct virtq *q);
 /** virtq_push() - give chain @head back with @written bytes in its writable part. */

@@ -35,6 +35,10 @@ tests_unit_test_devices_state_LDADD = $(DEVTEST_LIBS) $(UNIT_LIBS)
 tests_unit_test_devices_rng_SOURCES = tests/unit/test_devices_rng.c
 tests_unit_test_devices_rng_CFLAGS = $(AM_CFLAGS) $(UNIT_CFLAGS)
 tests_unit_test_devices_rng_LDADD = $(DEVTEST_LIBS) $(UNIT_LIBS)
+check_PROGRAMS += tests/unit/test_devices_blk
+tests_unit_test_devices_blk_SOURCES = tests/unit/test_devices_blk.c
+tests_unit_test_devices_blk_CFLAGS = $(AM_CFLAGS) $(UNIT_CFLAGS)
+tests_unit_test_devices_blk_LDADD = $(DEVTEST_LIBS) $(UNIT_LIBS)
 endif
 
 # On /dev/kvm: the driver is the test, its hands are a guest's.

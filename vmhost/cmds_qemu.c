@@ -181,6 +181,16 @@ static json_t *cmd_query_dirty_rate(struct qmp_call *call)
 	return dirty_rate_query(call->host);
 }
 
+static json_t *cmd_block(struct qmp_call *call)
+{
+	return disks_query(call->host);
+}
+
+static json_t *cmd_blockstats(struct qmp_call *call)
+{
+	return disks_stats(call->host);
+}
+
 const struct qmp_command cmds_qemu[] = {
 	{"qmp_capabilities", "enable?:a", cmd_capabilities},
 	{"query-commands", "", cmd_commands},
@@ -201,6 +211,8 @@ const struct qmp_command cmds_qemu[] = {
 	{"query-dirty-rate", "", cmd_query_dirty_rate},
 	{"query-memory-size-summary", "", cmd_memory_size},
 	{"query-kvm", "", cmd_kvm},
+	{"query-block", "", cmd_block},
+	{"query-blockstats", "", cmd_blockstats},
 	{NULL, NULL, NULL},
 };
 

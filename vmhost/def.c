@@ -304,9 +304,5 @@ int def_check(const struct vm_def *def, char *err, size_t err_size)
 	for (unsigned i = 0; i < def->nnets; i++)
 		if (net_spec(def, i, &spec, err, err_size) < 0)
 			return -EINVAL;
-	if (def->ndisks) {
-		snprintf(err, err_size, "disks: not there yet");
-		return -EINVAL;
-	}
 	return 0;
 }

@@ -46,7 +46,13 @@ int host_machine_new(struct host *h, char *err, size_t err_size)
 		.nets = nets_config(h->nets),
 		.nnets = nets_count(h->nets),
 	};
-	int rc = machine_new(h->vm, h->base, &cfg, &h->machine);
+	int rc = disks_machine(h, &cfg);
+
+	if (rc < 0) {
+		snprintf(err, err_size, "the disks: %s", strerror(-rc));
+		return rc;
+	}
+	rc = machine_new(h->vm, h->base, &cfg, &h->machine);
 
 	if (rc < 0)
 		return vm_fail(h, rc, err, err_size);
@@ -91,7 +97,7 @@ const char *host_status(const struct host *h)
 	case VMC_RUNNING:
 		return "running";
 	case VMC_PAUSED:
-		return "paused";
+		return disks_wait(h) ? "io-error" : "paused";
 	case VMC_STOPPED:
 		return "shutdown";
 	default:
@@ -144,8 +150,10 @@ int host_cont(struct host *h, char *err, size_t err_size)
 			return rc;
 	}
 	rc = start_or_resume(h, err, err_size);
-	if (rc == 0)
+	if (rc == 0) {
+		h->reason[0] = '\0'; /* of a pause */
 		control_event(h->control, "RESUME", NULL);
+	}
 	return rc;
 }
 

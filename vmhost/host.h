@@ -7,6 +7,7 @@
 #include "devices/machine.h"
 #include "vmhost/console.h"
 #include "vmhost/def.h"
+#include "vmhost/disks.h"
 #include "vmhost/image.h"
 #include "vmhost/rundir.h"
 #include <jansson.h>
@@ -30,6 +31,7 @@ struct host {
 	struct vmc_vm *vm;
 	struct machine *machine;
 	struct image kernel, initrd;
+	struct disks disks;
 	struct console *console[RUNDIR_CONSOLES];
 	struct control *control;
 	struct jobs *jobs;

@@ -22,6 +22,8 @@ libvmhost_la_SOURCES = \
 	vmhost/def_file.c \
 	vmhost/def_list.c \
 	vmhost/dirtyrate.c vmhost/dirtyrate.h \
+	vmhost/disk_open.c vmhost/disk_open.h \
+	vmhost/disks.c vmhost/disks.h \
 	vmhost/heat.c vmhost/heat.h \
 	vmhost/history.c vmhost/history.h \
 	vmhost/host.c vmhost/host.h \

@@ -177,7 +177,7 @@ static int enter_sandbox(struct host *h, char *err, size_t err_size)
 		log_line(h->log, "no sandbox, as asked for");
 		return 0;
 	}
-	rc = sandbox_limits(h->def.memory + h->def.history * 2 + FILE_ROOM);
+	rc = sandbox_limits(h->def.memory + h->def.history * 2 + disks_largest(h) + FILE_ROOM);
 	if (rc < 0) {
 		snprintf(err, err_size, "cannot set resource limits: %s", strerror(-rc));
 		return rc;
@@ -236,6 +236,8 @@ static int set_up(
 		rc = open_snapshot(h, snap, err, err_size);
 	if (rc == 0)
 		rc = open_images(h, snap, err, err_size);
+	if (rc == 0)
+		rc = disks_open(h, err, err_size);
 	if (rc < 0)
 		return rc;
 	h->cols = (uint16_t)h->def.cols;
@@ -270,6 +272,7 @@ static void tear_down(struct host *h)
 	nets_unbind(h->nets);
 	machine_free(h->machine);
 	vmc_vm_free(h->vm);
+	disks_close(h);
 	image_close(&h->kernel);
 	image_close(&h->initrd);
 	if (h->base)

@@ -114,6 +114,9 @@ static const int on_descriptors[] = {
 	/* Descriptors without a name: interrupts that a guest sets up anew, timers. */
 	SCMP_SYS(eventfd2),
 	SCMP_SYS(timerfd_create),
+	/* The disks' rings: made before, and restricted to reads, writes, syncs and allocation of
+	 * open files, which are in this list anyway (devices/block_uring.c). */
+	SCMP_SYS(io_uring_enter),
 };
 
 /* Memory: allocation, mapping a snapshot, residency for the memory map. Executable only what is

@@ -285,6 +285,11 @@ static int may_save(
 			vmc_state_name(state));
 		return -EINVAL;
 	}
+	for (unsigned i = 0; i < h->disks.n; i++)
+		if (!h->disks.config[i].read_only) {
+			snprintf(err, err_size, "snapshots of a VM with a writable disk: not there yet");
+			return -EOPNOTSUPP;
+		}
 	rc = *name ? snapshot_find(h->broker, name, id, err, err_size) : -ENOENT;
 	if (rc == 0 || rc == -EEXIST) {
 		snprintf(err, err_size,

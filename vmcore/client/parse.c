@@ -21,7 +21,7 @@ enum vmc_state parse_status(const char *status)
 	} names[] = {
 		{ "prelaunch", VMC_CREATED }, { "running", VMC_RUNNING }, { "guest-panicked", VMC_RUNNING },
 		{ "paused", VMC_PAUSED }, { "save-vm", VMC_PAUSED }, { "restore-vm", VMC_PAUSED },
-		{ "debug", VMC_PAUSED }, { "shutdown", VMC_STOPPED }, { "internal-error", VMC_CRASHED },
+		{ "debug", VMC_PAUSED }, { "io-error", VMC_PAUSED }, { "shutdown", VMC_STOPPED }, { "internal-error", VMC_CRASHED },
 	};
 	size_t i;
 
