@@ -50,10 +50,6 @@ struct pci_msix_vector {
 	uint32_t data;
 	uint32_t control; /* bit 0: masked */
 	bool pending;
-	int fd;      /* eventfd, bound to @gsi in KVM; -1: none, messages are sent by a call */
-	int32_t gsi; /* MSI route; -1: none */
-	uint64_t routed_addr; /* what the route says now */
-	uint32_t routed_data;
 };
 
 struct pci_msix {
@@ -143,13 +139,12 @@ void pci_dev_apply(struct pci_dev *d, const struct pci_saved *from);
 
 /** pci_msix_init() - @n vectors; table at @bar + @table, pending bits at @bar + @pba. Parts are
  * named after @name. */
-int pci_msix_init(struct pci_dev *d, unsigned n, unsigned bar, uint32_t table, uint32_t pba,
+void pci_msix_init(struct pci_dev *d, unsigned n, unsigned bar, uint32_t table, uint32_t pba,
 	const char *name);
-void pci_msix_fini(struct pci_dev *d);
 bool pci_msix_enabled(const struct pci_dev *d);
 /** pci_msix_raise() - interrupt through vector @i, or keep it pending while masked. */
 void pci_msix_raise(struct pci_dev *d, unsigned i);
-/** pci_msix_update() - after any change of masks: set routes, send what is pending and free to go.
+/** pci_msix_update() - after any change of masks: send what is pending and free to go.
  */
 void pci_msix_update(struct pci_dev *d);
 void pci_msix_reset(struct pci_dev *d);

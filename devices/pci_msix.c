@@ -1,21 +1,18 @@
 /*
  * pci_msix.c - MSI-X: a table of messages in a BAR, masks, pending bits.
  *
- * Spec: PCI Local Bus 3.0 §6.8.2. Each vector has an eventfd that KVM turns into its message (irqfd
- * on an MSI route), so raising one is a write. Masks are ours: a masked vector is simply not
- * written to, its pending bit is.
+ * Spec: PCI Local Bus 3.0 §6.8.2. Raising a vector hands its message to KVM in one call: it costs what an
+ * irqfd does, and needs no route, which KVM would set anew, with all others and a wait for every reader, each time
+ * a guest touches the table. Masks are ours: a masked vector is not sent, its pending bit is set.
  *
  * Threads: table accesses on vCPU threads, raises on either; all with the device lock held.
  */
 #include "devices/pci.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <linux/pci_regs.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 bool pci_msix_enabled(const struct pci_dev *d)
 {
@@ -35,29 +32,11 @@ static bool message_ok(const struct pci_msix_vector *v)
 	return (v->addr & ~0xfffffull) == 0xfee00000ull;
 }
 
-/* KVM's route follows the table entry; set only when it changed, for that is a slow call. */
-static void route(struct pci_dev *d, struct pci_msix_vector *v)
-{
-	if (v->gsi < 0 || !message_ok(v) ||
-		(v->addr == v->routed_addr && v->data == v->routed_data))
-		return;
-	if (vmc_msi_route_set(d->vm, v->gsi, v->addr, v->data) < 0)
-		return;
-	v->routed_addr = v->addr;
-	v->routed_data = v->data;
-}
-
 static void send(struct pci_dev *d, struct pci_msix_vector *v)
 {
-	const uint64_t one = 1;
-
 	v->pending = false;
-	if (!message_ok(v))
-		return;
-	if (v->fd >= 0 && v->addr == v->routed_addr && v->data == v->routed_data &&
-		write(v->fd, &one, sizeof(one)) == (ssize_t)sizeof(one))
-		return;
-	vmc_msi_send(d->vm, v->addr, v->data);
+	if (message_ok(v))
+		vmc_msi_send(d->vm, v->addr, v->data);
 }
 
 void pci_msix_update(struct pci_dev *d)
@@ -69,10 +48,7 @@ void pci_msix_update(struct pci_dev *d)
 	for (i = 0; i < d->msix.n; i++) {
 		struct pci_msix_vector *v = &d->msix.v[i];
 
-		if (masked(d, v))
-			continue;
-		route(d, v);
-		if (v->pending && pci_bus_master(d))
+		if (!masked(d, v) && v->pending && pci_bus_master(d))
 			send(d, v);
 	}
 }
@@ -156,35 +132,16 @@ void pci_msix_reset(struct pci_dev *d)
 	}
 }
 
-/* A vector without route or irqfd still works: its messages are sent by a call. */
-static void vector_open(struct pci_dev *d, struct pci_msix_vector *v)
-{
-	v->fd = -1;
-	v->gsi = vmc_msi_route_new(d->vm);
-	if (v->gsi < 0)
-		return;
-	v->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (v->fd >= 0 && vmc_irqfd_add(d->vm, v->fd, v->gsi, -1) == 0)
-		return;
-	if (v->fd >= 0)
-		close(v->fd);
-	vmc_msi_route_free(d->vm, v->gsi);
-	v->fd = v->gsi = -1;
-}
-
-int pci_msix_init(
+void pci_msix_init(
 	struct pci_dev *d, unsigned n, unsigned bar, uint32_t table, uint32_t pba, const char *name)
 {
 	uint8_t body[10] = { 0 };
 	uint16_t flags = n - 1;
 	uint32_t where;
 	char part[40];
-	unsigned i;
 
 	assert(n >= 1 && n <= PCI_MSIX_MAX);
 	d->msix.n = n;
-	for (i = 0; i < n; i++)
-		vector_open(d, &d->msix.v[i]);
 	pci_msix_reset(d);
 	memcpy(body, &flags, 2);
 	where = table | bar;
@@ -198,22 +155,4 @@ int pci_msix_init(
 	pci_add_part(d, bar, table, n * PCI_MSIX_ENTRY_SIZE, &table_ops, d, part);
 	snprintf(part, sizeof(part), "%s msix pending", name);
 	pci_add_part(d, bar, pba, 8, &pba_ops, d, part);
-	return 0;
-}
-
-void pci_msix_fini(struct pci_dev *d)
-{
-	unsigned i;
-
-	for (i = 0; i < d->msix.n; i++) {
-		struct pci_msix_vector *v = &d->msix.v[i];
-
-		if (v->fd >= 0) {
-			vmc_irqfd_remove(d->vm, v->fd, v->gsi);
-			close(v->fd);
-		}
-		if (v->gsi >= 0)
-			vmc_msi_route_free(d->vm, v->gsi);
-		v->fd = v->gsi = -1;
-	}
 }

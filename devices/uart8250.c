@@ -41,6 +41,7 @@ struct uart8250 {
 	bool rx_refused; /* the host end holds input */
 	bool tx_stalled; /* the host end is full */
 	bool quiet;
+	int line; /* what KVM was told last: the registers are touched far more often than it changes; -1: unknown */
 	uint64_t bytes_in, bytes_out, lost;
 };
 
@@ -110,7 +111,12 @@ static uint8_t pending(const struct uart8250 *u)
 
 static void update_line(struct uart8250 *u)
 {
-	vmc_irq_line(u->vm, u->gsi, pending(u) != UART_IIR_NO_INT);
+	int level = pending(u) != UART_IIR_NO_INT;
+
+	if (level == u->line)
+		return;
+	u->line = level;
+	vmc_irq_line(u->vm, u->gsi, level);
 }
 
 /* ---- bytes ---- */
@@ -388,6 +394,7 @@ static void uart_reset(void *dev)
 	u->thre_pending = false;
 	u->rx_head = u->rx_count = 0;
 	u->rx_refused = true;
+	u->line = -1; /* the irqchip was reset too */
 	update_line(u);
 	dev_work_kick(&u->work);
 }
@@ -403,7 +410,8 @@ static void uart_resume(void *dev)
 
 	u->quiet = false;
 	u->rx_refused = true; /* input was refused meanwhile, perhaps */
-	update_line(u);       /* the irqchip may have been loaded after us */
+	u->line = -1;         /* the irqchip may have been loaded after us */
+	update_line(u);
 	dev_work_kick(&u->work);
 }
 
@@ -469,6 +477,7 @@ static int uart_load(void *dev, struct vmc_in *in, uint32_t version)
 	u->lost = t.lost;
 	u->tx_stalled = false;
 	u->quiet = true; /* a loaded VM is paused */
+	u->line = -1;
 	update_line(u);
 	return 0;
 }
@@ -512,6 +521,7 @@ int uart8250_new(struct vmc_vm *vm, struct event_base *base, uint16_t port, uint
 	u->port = port;
 	u->gsi = gsi;
 	u->dll = 12;
+	u->line = -1;
 	u->rx_refused = true;
 	u->stream = (struct dev_stream){ .name = stream_name, .dev_ops = &stream_ops, .dev = u };
 	rc = dev_work_init(&u->work, vm, base, uart_run, u);

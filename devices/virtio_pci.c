@@ -351,7 +351,6 @@ static void free_transport(struct virtio_pci *p)
 	unsigned i;
 
 	pci_bus_drop(&p->pci);
-	pci_msix_fini(&p->pci);
 	for (i = 0; i < VDEV_QUEUES; i++)
 		dev_work_fini(&p->queue[i].work);
 	free(p);
@@ -407,7 +406,7 @@ int virtio_pci_new(struct vdev *v, struct event_base *base, struct pci_bus *bus,
 	};
 	struct virtio_pci *p = calloc(1, sizeof(*p));
 	unsigned i;
-	int rc;
+	int rc = 0;
 
 	if (!p)
 		return vmc_fail(v->vm, -ENOMEM, "no memory for %s", id);
@@ -417,7 +416,7 @@ int virtio_pci_new(struct vdev *v, struct event_base *base, struct pci_bus *bus,
 	snprintf(p->id, sizeof(p->id), "%s", id);
 	pci_dev_init(&p->pci, v->vm, &pci_ops, &ids, gsi);
 	add_parts(p);
-	rc = pci_msix_init(&p->pci, v->ops->nqueues + 1, BAR, MSIX_OFF, PBA_OFF, p->id);
+	pci_msix_init(&p->pci, v->ops->nqueues + 1, BAR, MSIX_OFF, PBA_OFF, p->id);
 	add_caps(p);
 	virtio_pci_reset_regs(p);
 	for (i = 0; rc == 0 && i < v->ops->nqueues; i++) {

@@ -31,6 +31,7 @@ struct vmc_vm {
 	size_t nioev;
 	bool refuse_ioev;
 	bool line[24];
+	unsigned line_calls;
 	struct {
 		bool used, set;
 		uint64_t addr;
@@ -286,7 +287,13 @@ int vmc_irq_line(struct vmc_vm *vm, uint32_t gsi, bool level)
 	CHECK(vm->locked > 0 || !vm->ndev);
 	CHECK(gsi < COUNT(vm->line));
 	vm->line[gsi] = level;
+	vm->line_calls++;
 	return 0;
+}
+
+unsigned fake_line_calls(const struct vmc_vm *vm)
+{
+	return vm->line_calls;
 }
 
 bool fake_line(struct vmc_vm *vm, uint32_t gsi)

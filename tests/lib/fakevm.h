@@ -26,6 +26,8 @@ uint32_t fake_in(struct vmc_vm *vm, uint16_t port, uint32_t len);
 void fake_out(struct vmc_vm *vm, uint16_t port, uint32_t len, uint32_t value);
 
 bool fake_line(struct vmc_vm *vm, uint32_t gsi);
+/** fake_line_calls() - how often any line was set. */
+unsigned fake_line_calls(const struct vmc_vm *vm);
 /** fake_msi_take() - messages with this data sent since the last take. */
 unsigned fake_msi_take(struct vmc_vm *vm, uint32_t data);
 unsigned fake_ioeventfds(struct vmc_vm *vm);

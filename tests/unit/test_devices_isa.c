@@ -63,6 +63,23 @@ static void test_uart_registers(void **state)
 	assert_int_equal(in(f, UART_MSR), UART_MSR_DCD | UART_MSR_DSR | UART_MSR_CTS);
 }
 
+/* A guest polls the line status for each byte: KVM hears of the line only when it changes. */
+static void test_uart_line_calls(void **state)
+{
+	struct fix *f = *state;
+	unsigned calls, i;
+
+	out(f, UART_IER, 0);
+	calls = fake_line_calls(f->vm);
+	for (i = 0; i < 100; i++)
+		assert_int_equal(in(f, UART_LSR), UART_LSR_THRE | UART_LSR_TEMT);
+	out(f, UART_SCR, 1);
+	assert_int_equal(fake_line_calls(f->vm), calls);
+	out(f, UART_IER, UART_IER_THRI);
+	assert_int_equal(fake_line_calls(f->vm), calls + 1);
+	assert_true(irq(f));
+}
+
 static void test_uart_transmit(void **state)
 {
 	struct fix *f = *state;
@@ -420,6 +437,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_uart_registers),
+		T(test_uart_line_calls),
 		T(test_uart_transmit),
 		T(test_uart_back_pressure),
 		T(test_uart_receive),
