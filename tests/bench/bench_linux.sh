@@ -2,7 +2,7 @@
 # bench_linux.sh BUILD [WHAT...] - a stock Debian kernel under vitrine and under QEMU's microvm, with the same initramfs,
 # memory, vCPUs and devices, in turns, both inside the nested test VM. WHAT: boot idle console disk net (all of them).
 # BENCH_KERNELS (cloud/vmlinux cloud/vmlinuz), BENCH_VCPUS (1 2), BENCH_ROUNDS (3); BENCH_LOG=1 prints the guests' kernel
-# messages, BENCH_APPEND adds to their command line. Takes minutes: QEMU emulates the machine in which both run.
+# messages, BENCH_APPEND adds to their command line, BENCH_EACH=1 prints each value. Takes minutes: QEMU emulates the machine in which both run.
 set -u
 build=$(cd "${1:?usage: bench_linux.sh BUILD [WHAT...]}" && pwd); shift
 here=$(cd "$(dirname "$0")" && pwd)
@@ -21,4 +21,4 @@ done
 VITRINE_L1_ADD="${add[*]}" VITRINE_L1_KERNELS=cloud VITRINE_L1_SECONDS=${VITRINE_L1_SECONDS:-900} \
 	bash "$here/../linux/l1" "$build" tests/bench/in/linux.sh "$build" \
 	"BENCH_KERNELS=${BENCH_KERNELS:-cloud/vmlinux cloud/vmlinuz}" "BENCH_VCPUS=${BENCH_VCPUS:-1 2}" \
-	"BENCH_ROUNDS=${BENCH_ROUNDS:-3}" "BENCH_LOG=${BENCH_LOG:-}" "BENCH_APPEND=${BENCH_APPEND:-}" "$@"
+	"BENCH_ROUNDS=${BENCH_ROUNDS:-3}" "BENCH_LOG=${BENCH_LOG:-}" "BENCH_APPEND=${BENCH_APPEND:-}" "BENCH_EACH=${BENCH_EACH:-}" "$@"

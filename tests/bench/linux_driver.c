@@ -3,7 +3,8 @@
  * microvm, in turns, on this machine's KVM. bench_linux.sh runs it in the nested test VM.
  *	linux_driver BUILD KERNEL INITRD VCPUS ROUNDS WHAT...	WHAT: boot idle console disk net
  * Exits are those that KVM counts in debugfs for all VMs of this machine (there is one), the same way for both.
- * Environment: BENCH_LOG=1 prints the kernel messages of the first guests; BENCH_APPEND adds to their command line.
+ * Environment: BENCH_LOG=1 prints the kernel messages of the first guests; BENCH_APPEND adds to their command line, BENCH_EACH=1
+ * prints each value at once.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -82,6 +83,8 @@ static void record(const struct guest *g, const char *unit, bool more, double va
 	}
 	if (m->n[g->vmm] < MAX_ROUNDS)
 		m->v[g->vmm][m->n[g->vmm]++] = value;
+	if (getenv("BENCH_EACH")) /* for a run that may not come to its end */
+		printf("# %s: %s: %.1f %s\n", vmm_name[g->vmm], name, value, unit);
 }
 
 /* ---- what the kernel counts ---- */
@@ -197,7 +200,8 @@ static void qemu_args(struct args *a, const char *cmdline)
 	const char *more[] = { "qemu-system-x86_64", "-M", "microvm,pcie=on,isa-serial=on,rtc=on", "-accel", "kvm", "-cpu",
 		"host", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-smp", vcpus, "-kernel", kernel,
 		"-initrd", initrd, "-append", cmdline, "-serial", "chardev:s", "-device",
-		"virtio-serial-pci-non-transitional,max_ports=1", "-device", "virtconsole,chardev=h" };
+		"virtio-serial-pci-non-transitional,max_ports=1", "-device", "virtconsole,chardev=h", "-device",
+		"virtio-rng-pci-non-transitional" };
 
 	for (size_t i = 0; i < sizeof(more) / sizeof(more[0]); i++)
 		arg(a, "%s", more[i]);

@@ -3,7 +3,7 @@
 set -u
 build=$1; shift
 while [[ ${1:-} == *=* ]]; do export "$1"; shift; done
-[ -n "$BENCH_LOG" ] || unset BENCH_LOG
+for v in BENCH_LOG BENCH_EACH; do [ -n "${!v}" ] || unset "$v"; done
 mount -t debugfs debug /sys/kernel/debug || exit 1
 export XDG_RUNTIME_DIR=/run/user XDG_STATE_HOME=/run/state XDG_CONFIG_HOME=/run/config
 mkdir -m 0700 -p "$XDG_RUNTIME_DIR" "$XDG_STATE_HOME" "$XDG_CONFIG_HOME"
