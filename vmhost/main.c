@@ -349,6 +349,7 @@ static int hold_vm(struct options *opt)
 		.rundir = {.lock_fd = -1, .control_fd = -1, .console_fd = {-1, -1}}};
 	char err[DEF_ERR_SIZE] = "";
 	struct snapshot snap;
+	bool no_host;
 	int rc;
 
 	signal(SIGPIPE, SIG_IGN);
@@ -368,15 +369,15 @@ static int hold_vm(struct options *opt)
 		if (h.quit_reason)
 			control_event(h.control, "SHUTDOWN",
 				json_pack("{s:b, s:s}", "guest", 0, "reason", h.quit_reason));
-		rc = h.exit_code;
-	} else {
-		log_line(h.log, "not started: %s", err);
-		rc = ready_failed(rc, err);
-		if (!h.vm && h.base && no_kvm())
-			rc = EXIT_NO_KVM;
+		tear_down(&h);
+		return h.exit_code;
 	}
+	log_line(h.log, "not started: %s", err);
+	no_host = !h.vm && h.base && no_kvm();
+	/* Before it is told: who hears of it may try the same name again at once. */
 	tear_down(&h);
-	return rc;
+	rc = ready_failed(rc, err);
+	return no_host ? EXIT_NO_KVM : rc;
 }
 
 int main(int argc, char **argv)

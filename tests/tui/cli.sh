@@ -50,6 +50,15 @@ run 2 "demo without a terminal" vitrine demo
 run 2 "a number that is none" vitrine registers --cpu x nobody
 run 1 "a kernel that is not there" vitrine run --detach ./no-such-kernel
 said "says which" 'no-such-kernel'
+seq 5000 >"$tap_dir/text"
+five_times() {
+	local i
+	for i in 1 2 3 4 5; do
+		vitrine run --detach --name again "$tap_dir/text" >"$tap_dir/again" 2>&1
+		grep -q 'no bzImage' "$tap_dir/again" || { note "$i: $(cat "$tap_dir/again")"; return 1; }
+	done
+}
+check "a name is free again when its start has failed" five_times
 run 1 "a guest that did not come with it" vitrine run --detach guest:nothing
 run 1 "memory that is no size" vitrine run --detach --memory lots shell
 said "names the option" 'memory'
