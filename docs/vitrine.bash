@@ -29,6 +29,8 @@ _vitrine() {
 		_vitrine_words < <(compgen -f -- "$cur"); return ;;
 	*:--stream) _vitrine_words <<<$'hvc0\nttyS0'; return ;;
 	*:--sandbox|*:--rng) _vitrine_words <<<$'yes\nno'; return ;;
+	*:--on-panic) _vitrine_words <<<$'go-on\npause'; return ;;
+	run:--cpu) _vitrine_words <<<$'host\nbaseline'; return ;;
 	*:--on-shutdown) _vitrine_words <<<$'stop\nexit'; return ;;
 	*:--net|run:-N) _vitrine_words <<<$'user\ntap,ifname='; return ;;
 	:--select|:-s) _vitrine_words < <("$vitrine" ls --quiet 2>/dev/null); return ;;

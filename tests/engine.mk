@@ -29,7 +29,7 @@ engine_unit_libs = libfakekvm.la libengine.la $(UNIT_LIBS) -lpthread
 
 if HAVE_CMOCKA
 check_PROGRAMS += tests/unit/test_engine_fault tests/unit/test_engine_boot \
-	tests/unit/test_engine_linux
+	tests/unit/test_engine_linux tests/unit/test_engine_cpu
 endif
 tests_unit_test_engine_fault_SOURCES = tests/unit/test_engine_fault.c
 tests_unit_test_engine_fault_CFLAGS = $(AM_CFLAGS) $(UNIT_CFLAGS)
@@ -40,6 +40,9 @@ tests_unit_test_engine_boot_LDADD = $(engine_unit_libs)
 tests_unit_test_engine_linux_SOURCES = tests/unit/test_engine_linux.c tests/unit/bzimage_build.h
 tests_unit_test_engine_linux_CFLAGS = $(AM_CFLAGS) $(UNIT_CFLAGS)
 tests_unit_test_engine_linux_LDADD = $(engine_unit_libs)
+tests_unit_test_engine_cpu_SOURCES = tests/unit/test_engine_cpu.c
+tests_unit_test_engine_cpu_CFLAGS = $(AM_CFLAGS) $(UNIT_CFLAGS)
+tests_unit_test_engine_cpu_LDADD = $(engine_unit_libs)
 
 if FUZZERS
 noinst_PROGRAMS += tests/fuzz/fuzz_pvh tests/fuzz/fuzz_bzimage tests/fuzz/fuzz_state

@@ -29,5 +29,5 @@ tests_fuzz_fuzz_manifest_LDFLAGS = $(AM_LDFLAGS) $(LIBFUZZER_LDFLAGS)
 tests_fuzz_fuzz_manifest_LDADD = $(VMHOST_LIBS)
 endif
 
-EXTRA_DIST += tests/lib/vmhost.sh tests/kvm/vmhost_life.sh tests/kvm/vmhost_console.sh \
+EXTRA_DIST += tests/lib/vmhost.sh tests/kvm/vmhost_life.sh tests/kvm/vmhost_cpu.sh tests/kvm/vmhost_console.sh \
 	tests/kvm/vmhost_snapshot.sh tests/kvm/vmhost_qmp.sh tests/fuzz/corpus/qmp tests/fuzz/corpus/manifest

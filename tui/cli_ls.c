@@ -54,6 +54,7 @@ static void ls_json(struct cli_json *j, const struct vmc_list_entry *e, const st
 		cli_json_text(j, "cmdline", info->cmdline);
 		cli_json_text(j, "reason", info->reason);
 		cli_json_bool(j, "sandbox", info->sandboxed);
+		cli_json_bool(j, "panicked", info->panicked);
 	}
 	cli_json_text(j, "config", e->config);
 	cli_json_close(j, '}');

@@ -120,8 +120,8 @@ static int set_kernel(struct run *r, const char *what)
 	return 0;
 }
 
-enum { NAME, MEMORY, VCPUS, KERNEL, INITRD, APPEND, DISK, NET, RNG, CONFIG, SIZE, HISTORY, LOAD, SANDBOX, DIRTY_RING, PAUSED,
-	ON_SHUTDOWN, DETACH };
+enum { NAME, MEMORY, VCPUS, KERNEL, CPU, INITRD, APPEND, DISK, NET, RNG, CONFIG, SIZE, HISTORY, LOAD, SANDBOX, DIRTY_RING, PAUSED,
+	ON_SHUTDOWN, ON_PANIC, DETACH };
 
 static int collect(struct run *r, const struct cli_call *call)
 {
@@ -138,6 +138,7 @@ static int collect(struct run *r, const struct cli_call *call)
 		set_kernel(r, kernel);
 	add(r, "--memory", v[MEMORY]);
 	add(r, "--vcpus", v[VCPUS]);
+	add(r, "--cpu", v[CPU]);
 	add(r, "--initrd", v[INITRD] ? whole_path(v[INITRD], r->initrd) : NULL);
 	add(r, "--append", v[APPEND]);
 	for (int i = 0; i < call->ngiven; i++) {
@@ -156,6 +157,7 @@ static int collect(struct run *r, const struct cli_call *call)
 	add(r, "--dirty-ring", v[DIRTY_RING]);
 	add(r, "--paused", v[PAUSED]);
 	add(r, "--on-shutdown", v[ON_SHUTDOWN]);
+	add(r, "--on-panic", v[ON_PANIC]);
 	return CLI_OK;
 }
 

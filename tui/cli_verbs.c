@@ -22,6 +22,7 @@ static const struct cli_option run_options[] = {
 	{ "memory", 'm', "SIZE", "RAM, as 256M (default 128M)" },
 	{ "vcpus", 'c', "N", "number of vCPUs (default 1)" },
 	{ "kernel", 'k', "PATH|guest:NAME", "what to boot, instead of the argument" },
+	{ "cpu", 0, "host|baseline[,+FEATURE][,-FEATURE]...", "what its CPU can: the host's (default), x86-64-v2, and so on" },
 	{ "initrd", 'i', "PATH", "initial RAM disk" },
 	{ "append", 'a', "TEXT", "kernel command line" },
 	{ "disk", 'D', "PATH[,read_only=yes][,serial=S][,on_error=pause]",
@@ -37,6 +38,7 @@ static const struct cli_option run_options[] = {
 	{ "dirty-ring", 0, "N", "track written pages with KVM's dirty ring of N entries" },
 	{ "paused", 'p', NULL, "do not run until resumed" },
 	{ "on-shutdown", 0, "stop|exit", "when the guest shuts down: keep the VM's process, or end it" },
+	{ "on-panic", 0, "go-on|pause", "when the guest's kernel panics: leave it to the kernel, or pause the VM" },
 	{ "detach", 'd', NULL, "leave it in the background and print its name" },
 	END
 };

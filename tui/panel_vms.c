@@ -78,13 +78,13 @@ static void draw_row(struct vms_panel *v, int y, const struct ui_vm *vm, bool se
 	} else if (vm->job.active) {
 		snprintf(text, sizeof(text), "%s %u%%", vm->job.what,
 			vm->job.total > 0 ? (unsigned)(vm->job.done * 100 / vm->job.total) : 0);
-	} else if (vm->info.state == VMC_RUNNING || vm->info.state == VMC_PAUSED) {
+	} else if ((vm->info.state == VMC_RUNNING || vm->info.state == VMC_PAUSED) && !vm->info.panicked) {
 		snprintf(text, sizeof(text), "%3.0f%%", vm->cpu_percent);
 	} else {
 		snprintf(text, sizeof(text), "%s", vm_state_text(vm));
 	}
 	right -= (int)strlen(text);
-	ui_draw(p, y, right, selected ? base : live && vm->info.state == VMC_RUNNING ? ROLE_VALUE : vm_state_role(vm),
+	ui_draw(p, y, right, selected ? base : live && vm->info.state == VMC_RUNNING && !vm->info.panicked ? ROLE_VALUE : vm_state_role(vm),
 		"%s", text);
 	if (live && vm->rss > 0 && w >= 24) {
 		amount(text, sizeof(text), vm->rss);

@@ -28,12 +28,14 @@ const char *vm_state_text(const struct ui_vm *vm)
 	case VM_LIVE:
 		break;
 	}
+	if (vm->info.panicked && vm->info.state == VMC_RUNNING)
+		return "panicked";
 	return cli_state(vm->info.state);
 }
 
 enum ui_role vm_state_role(const struct ui_vm *vm)
 {
-	if (vm->link == VM_LOST || (vm->link == VM_LIVE && vm->info.state == VMC_CRASHED))
+	if (vm->link == VM_LOST || (vm->link == VM_LIVE && (vm->info.state == VMC_CRASHED || vm->info.panicked)))
 		return ROLE_BAD;
 	if (vm->link == VM_LIVE && vm->info.state == VMC_RUNNING)
 		return ROLE_GOOD;
@@ -44,7 +46,7 @@ enum ui_role vm_state_role(const struct ui_vm *vm)
 
 wchar_t vm_state_mark(const struct ui_vm *vm)
 {
-	if (vm->link == VM_LOST || (vm->link == VM_LIVE && vm->info.state == VMC_CRASHED))
+	if (vm->link == VM_LOST || (vm->link == VM_LIVE && (vm->info.state == VMC_CRASHED || vm->info.panicked)))
 		return L'\u2717';
 	if (vm->link == VM_LIVE && vm->info.state == VMC_RUNNING)
 		return L'\u25cf';

@@ -9,6 +9,8 @@ libengine_la_SOURCES = \
 	vmcore/engine/boot_pvh.c \
 	vmcore/engine/buf.c \
 	vmcore/engine/bus.c \
+	vmcore/engine/cpufeat.c \
+	vmcore/engine/cpufeat.h \
 	vmcore/engine/cpuid.c \
 	vmcore/engine/crash.c \
 	vmcore/engine/device.c \

@@ -20,14 +20,14 @@ static json_t *cmd_query_vm(struct qmp_call *call)
 	struct host *h = call->host;
 
 	return json_pack(
-		"{s:s, s:s, s:o, s:i, s:i, s:o, s:o, s:o, s:i, s:i, s:I, s:b, s:s, s:s, s:b}",
+		"{s:s, s:s, s:o, s:i, s:i, s:o, s:o, s:o, s:i, s:i, s:I, s:b, s:s, s:s, s:b, s:s, s:b}",
 		"name", h->def.name, "status", host_status(h), "reason", qmp_text(h->reason), "pid",
 		(int)getpid(), "vcpus", (int)vmc_vcpu_count(h->vm), "memory",
 		qmp_hex(vmc_mem_size(h->vm)), "kernel", qmp_text(h->kernel_path), "cmdline",
 		qmp_text(h->def.cmdline ? h->def.cmdline : ""), "cols", h->cols, "rows", h->rows,
 		"uptime-ms", (json_int_t)((host_now_us() - h->started_us) / 1000), "sandbox",
 		h->sandboxed, "dirty-log", inspect_dirty_log(h->vm), "current", h->current,
-		"snapshots", h->def.snapshots);
+		"snapshots", h->def.snapshots, "cpu", h->def.cpu, "panicked", h->panicked);
 }
 
 static struct vmc_vcpu *which_cpu(struct qmp_call *call, uint64_t *index)

@@ -17,6 +17,9 @@ const struct def_setting def_settings[] = {
 		"RAM of the guest, a multiple of 4K (default 128M)"},
 	{"vcpus", "vcpus", "N", DEF_UINT, AT(vcpus), 1, VMC_MAX_VCPUS, NULL,
 		"number of vCPUs (default 1)"},
+	{"cpu", "cpu", "host|baseline[,+FEATURE][,-FEATURE]...", DEF_CPU, AT(cpu), 0, VMC_CPU_MAX, NULL,
+		"what the guest's CPU can: all that the host's can (default), or x86-64-v2, the same on "
+		"every host; with features as in /proc/cpuinfo added and taken away"},
 	{"kernel", "kernel", "PATH|guest:NAME", DEF_PATH, AT(kernel), 0, 4096, NULL,
 		"kernel to boot: a Linux bzImage, an ELF file with a PVH entry, or a guest that came with vitrine"},
 	{"initrd", "initrd", "PATH", DEF_PATH, AT(initrd), 0, 4096, NULL,
@@ -39,6 +42,9 @@ const struct def_setting def_settings[] = {
 		"when the guest shuts down: keep the process and its console, or exit with the "
 		"guest's code"
 		" (default stop)"},
+	{"on_panic", "on-panic", "go-on|pause", DEF_CHOICE, AT(on_panic), 0, 0, "go-on|pause",
+		"when the guest says that it has panicked: leave it to what its kernel does, or pause it"
+		" (default go-on)"},
 	{"sandbox", "sandbox", "yes|no", DEF_BOOL, AT(sandbox), 0, 0, NULL,
 		"confine the VM's process (default yes)"},
 	{"dirty_ring", "dirty-ring", "N", DEF_UINT, AT(dirty_ring), 0, 65536, NULL,
@@ -63,6 +69,8 @@ void def_init(struct vm_def *def)
 	def->snapshots = def->sandbox = def->rng = true;
 	def->rng_rate = 1 * MIB;
 	def->on_shutdown = strdup("stop");
+	def->on_panic = strdup("go-on");
+	def->cpu = strdup("host");
 }
 
 void def_free(struct vm_def *def)
@@ -72,6 +80,8 @@ void def_free(struct vm_def *def)
 	free(def->cmdline);
 	free(def->load);
 	free(def->on_shutdown);
+	free(def->on_panic);
+	free(def->cpu);
 	for (size_t i = 0; i < def_nlists; i++)
 		def_list_clear(def, &def_lists[i]);
 	memset(def, 0, sizeof(*def));
@@ -244,6 +254,10 @@ int def_set_field(void *base, const struct def_setting *set, const char *text, c
 		return set_bool(base, set, text, err, err_size);
 	case DEF_CHOICE:
 		return set_choice(base, set, text, err, err_size);
+	case DEF_CPU:
+		if (vmc_cpu_check(text, err, err_size) < 0)
+			return -EINVAL;
+		return set_string(base, set, text, err, err_size);
 	case DEF_STRINGS:
 		return add_string(base, set, text, err, err_size);
 	default:

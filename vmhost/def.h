@@ -41,6 +41,8 @@ struct vm_def {
 	char *kernel, *initrd, *cmdline; /* kernel: a path or "guest:NAME" */
 	char *load;                      /* snapshot to start from: id, name or folder */
 	char *on_shutdown;               /* "stop" or "exit" */
+	char *on_panic;                  /* "pause" or "go-on" */
+	char *cpu;                       /* vmc_cpu_check() is content with it */
 	uint64_t memory, vcpus, cols, rows, history, dirty_ring;
 	uint64_t rng_rate;
 	bool snapshots, sandbox, paused, rng;
@@ -51,7 +53,7 @@ struct vm_def {
 };
 
 /* DEF_STRINGS: struct def_texts, a list in a file and several times in an option's text. */
-enum def_type { DEF_SIZE, DEF_UINT, DEF_STRING, DEF_PATH, DEF_BOOL, DEF_CHOICE, DEF_STRINGS };
+enum def_type { DEF_SIZE, DEF_UINT, DEF_STRING, DEF_PATH, DEF_BOOL, DEF_CHOICE, DEF_CPU, DEF_STRINGS };
 
 struct def_setting {
 	const char

@@ -59,6 +59,7 @@ static void free_field(void *item, const struct def_setting *f)
 	case DEF_STRING:
 	case DEF_PATH:
 	case DEF_CHOICE:
+	case DEF_CPU:
 		free(*(char **)at);
 		break;
 	case DEF_STRINGS:

@@ -95,7 +95,7 @@ const char *host_status(const struct host *h)
 	case VMC_CREATED:
 		return "prelaunch";
 	case VMC_RUNNING:
-		return "running";
+		return h->panicked ? "guest-panicked" : "running";
 	case VMC_PAUSED:
 		return disks_wait(h) ? "io-error" : "paused";
 	case VMC_STOPPED:
@@ -127,6 +127,7 @@ static int power_on(struct host *h, char *err, size_t err_size)
 	}
 	h->reason[0] = '\0';
 	h->current[0] = '\0';
+	h->panicked = false;
 	return 0;
 }
 
@@ -248,6 +249,25 @@ static void on_reset(struct host *h)
 	}
 }
 
+/* What is in its memory is what somebody may want to look at, before its kernel resets the machine. */
+static void on_panic(struct host *h)
+{
+	bool pause = strcmp(h->def.on_panic, "pause") == 0 && vmc_vm_is_running(h->vm) &&
+		     !jobs_status(h->jobs);
+
+	h->panicked = true;
+	snprintf(h->reason, sizeof(h->reason), "the guest has panicked");
+	log_line(h->log, "the guest says that it has panicked");
+	if (pause && vmc_vm_pause(h->vm) < 0) {
+		log_line(h->log, "it could not be paused: %s", vmc_error(h->vm));
+		pause = false;
+	}
+	control_event(h->control, "GUEST_PANICKED",
+		json_pack("{s:s}", "action", pause ? "pause" : "run"));
+	if (pause)
+		control_event(h->control, "STOP", NULL);
+}
+
 static void act(struct host *h, const struct vmc_event *ev)
 {
 	switch (ev->type) {
@@ -264,8 +284,7 @@ static void act(struct host *h, const struct vmc_event *ev)
 			h->control, "X_CRASHED", json_pack("{s:o}", "reason", qmp_text(h->reason)));
 		break;
 	case VMC_EVENT_PANIC:
-		log_line(h->log, "the guest says that it has panicked");
-		control_event(h->control, "GUEST_PANICKED", json_pack("{s:s}", "action", "run"));
+		on_panic(h);
 		break;
 	case VMC_EVENT_DEBUG:
 		control_event(h->control, "STOP", NULL);

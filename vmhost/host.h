@@ -40,12 +40,13 @@ struct host {
 	struct event *vm_ev, *term_ev, *int_ev, *hup_ev;
 	char kernel_path[4096];
 	char current[DEF_NAME_SIZE]; /* the snapshot that the VM's state descends from */
-	char reason[1024];           /* why it stopped or crashed */
+	char reason[1024];           /* why it stopped, crashed or was paused */
 	uint16_t cols, rows;
 	uint64_t started_us;
 	int statm_fd; /* /proc/self/statm, opened before the sandbox */
 	bool sandboxed;
 	bool quitting;
+	bool panicked; /* the guest has said so, since the last reset */
 	const char *quit_reason; /* QMP's word, when it was not the guest's wish */
 	int exit_code;
 };

@@ -114,6 +114,10 @@ static int open_snapshot(struct host *h, struct snapshot *snap, char *err, size_
 		h->def.vcpus = m->vcpus;
 	if (!h->def.cmdline)
 		h->def.cmdline = strdup(m->cmdline);
+	if (!def_given(&h->def, "cpu") && *m->cpu) {
+		free(h->def.cpu);
+		h->def.cpu = strdup(m->cpu); /* NULL: "host", and the state says what it lacks */
+	}
 	if (!def_given(&h->def, "rng"))
 		h->def.rng = m->rng;
 	h->def.cols = m->cols;
@@ -148,6 +152,7 @@ static int make_vm(struct host *h, char *err, size_t err_size)
 		.vcpus = (uint32_t)h->def.vcpus,
 		.managed = true,
 		.dirty_ring_entries = (uint32_t)h->def.dirty_ring,
+		.cpu = h->def.cpu,
 	};
 	int rc = vmc_vm_new(&cfg, &h->vm, err, err_size);
 

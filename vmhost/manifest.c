@@ -94,9 +94,9 @@ char *manifest_text(const struct manifest *m)
 		json_array_append_new(
 			regions, json_pack("{s:o, s:o}", "start", qmp_hex(m->regions[i].gpa),
 					 "size", qmp_hex(m->regions[i].size)));
-	config = json_pack("{s:o, s:i, s:i, s:i, s:o, s:o, s:b}", "memory", qmp_hex(m->memory), "vcpus",
+	config = json_pack("{s:o, s:i, s:i, s:i, s:o, s:o, s:b, s:s}", "memory", qmp_hex(m->memory), "vcpus",
 		(int)m->vcpus, "cols", m->cols, "rows", m->rows, "kernel", qmp_text(m->kernel),
-		"cmdline", qmp_text(m->cmdline), "rng", m->rng);
+		"cmdline", qmp_text(m->cmdline), "rng", m->rng, "cpu", m->cpu);
 	root = json_pack("{s:s, s:i, s:s, s:s, s:s, s:s, s:I, s:b, s:s, s:o, s:o, s:o}", "format",
 		FORMAT, "version", MANIFEST_VERSION, "id", m->id, "parent", m->parent, "name",
 		m->name, "vm", m->vm, "time", (json_int_t)m->time_s, "running", m->running,
@@ -169,6 +169,7 @@ static uint64_t parse_sum(struct reader *r, json_t *v, const char *of)
 static void read_config(struct reader *r, json_t *root, struct manifest *m)
 {
 	json_t *config = json_object_get(root, "config");
+	char why[200];
 
 	m->memory = number(r, config, "memory", VMC_PAGE_SIZE, 1ull << 40);
 	m->vcpus = (uint32_t)number(r, config, "vcpus", 1, VMC_MAX_VCPUS);
@@ -176,6 +177,11 @@ static void read_config(struct reader *r, json_t *root, struct manifest *m)
 	m->rows = (uint16_t)number(r, config, "rows", 1, 1000);
 	text(r, config, "kernel", m->kernel, sizeof(m->kernel));
 	text(r, config, "cmdline", m->cmdline, sizeof(m->cmdline));
+	if (json_object_get(config, "cpu")) {
+		text(r, config, "cpu", m->cpu, sizeof(m->cpu));
+		if (!r->rc && *m->cpu && vmc_cpu_check(m->cpu, why, sizeof(why)) < 0)
+			bad(r, "\"cpu\": %s", why);
+	}
 	/* Snapshots from before this device have no such member. */
 	m->rng = json_is_true(json_object_get(config, "rng"));
 }

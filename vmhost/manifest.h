@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <vmcore/vm.h>
 
 #define MANIFEST_VERSION     1
 #define MANIFEST_MAX         (16u << 20) /* bytes of a manifest that is looked at */
@@ -25,6 +26,7 @@ struct manifest {
 	uint32_t vcpus;
 	uint16_t cols, rows;
 	char kernel[4096], cmdline[2048];
+	char cpu[VMC_CPU_MAX + 1]; /* as in the definition; "": not told, by an older vitrine */
 	bool rng; /* had it that device? */
 	/* what memory consists of, in the order of the file */
 	uint32_t nregions;

@@ -102,6 +102,7 @@ int snapshot_apply(struct host *h, const struct snapshot *s, char *err, size_t e
 		console_load(h->console[i], &in); /* was checked by snapshot_fits() */
 	nets_fresh(h->nets); /* connections of the time that is undone end */
 	h->reason[0] = '\0';
+	h->panicked = false;
 	snprintf(h->current, sizeof(h->current), "%s", s->manifest.id);
 	return 0;
 }

@@ -229,6 +229,7 @@ static int describe(struct host *h, struct save *sv, const char *name, char *err
 	m->rng = h->def.rng;
 	m->rows = h->rows;
 	snprintf(m->kernel, sizeof(m->kernel), "%s", h->kernel_path);
+	snprintf(m->cpu, sizeof(m->cpu), "%s", h->def.cpu);
 	snprintf(m->cmdline, sizeof(m->cmdline), "%s", h->def.cmdline ? h->def.cmdline : "");
 	for (size_t i = 0; i < n; i++) {
 		if (!(regions[i].flags & VMC_MEM_RAM))

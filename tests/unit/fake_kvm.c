@@ -59,6 +59,7 @@ static unsigned long fail_request, failed;
 static unsigned fail_in, calls;
 static int fail_rc;
 static int (*on_run)(struct kvm_run *run);
+static const struct kvm_cpuid2 *cpuid;
 static struct kvm_run *last_run;
 static struct kvm_dirty_gfn *last_ring;
 
@@ -156,6 +157,12 @@ static int set_slot(const struct kvm_userspace_memory_region *r)
 
 static int get_cpuid(struct kvm_cpuid2 *c)
 {
+	if (cpuid) {
+		if (c->nent < cpuid->nent)
+			return -E2BIG;
+		memcpy(c, cpuid, sizeof(*c) + cpuid->nent * sizeof(c->entries[0]));
+		return 0;
+	}
 	if (c->nent < 4)
 		return -E2BIG;
 	c->nent = 4;
@@ -289,6 +296,7 @@ void fake_kvm_install(void)
 	caps[KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2] = 3;
 	caps[KVM_CAP_DIRTY_LOG_RING] = 1 << 20;
 	clock_ns = 0;
+	cpuid = NULL;
 	on_run = NULL;
 	fake_kvm_fail(0, 0, 0);
 }
@@ -348,4 +356,9 @@ uint64_t fake_kvm_stored(void)
 		sum = mix(sum, stored[i].bytes, stored[i].size);
 	sum = mix(sum, &msrs[1], sizeof(msrs) - sizeof(msrs[0])); /* the TSC goes on */
 	return mix(sum, irqchips, sizeof(irqchips));
+}
+
+void fake_kvm_cpuid(const struct kvm_cpuid2 *list)
+{
+	cpuid = list;
 }

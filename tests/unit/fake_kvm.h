@@ -31,6 +31,8 @@ void fake_kvm_dirty(unsigned slot, uint64_t bits);
 void fake_kvm_on_run(int (*fn)(struct kvm_run *run));
 /** fake_kvm_stored() - a checksum of everything that was set by KVM_SET_... */
 uint64_t fake_kvm_stored(void);
+/** fake_kvm_cpuid() - what KVM_GET_SUPPORTED_CPUID gives from now on; borrowed. NULL: a few leaves. */
+void fake_kvm_cpuid(const struct kvm_cpuid2 *list);
 /** fake_kvm_ring() - the dirty ring of the last vCPU. */
 struct kvm_dirty_gfn *fake_kvm_ring(void);
 #endif

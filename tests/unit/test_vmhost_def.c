@@ -89,8 +89,8 @@ static void test_typos(void **state)
 {
 	refused("memory = \"1G\";\nmemroy = \"2G\";\n",
 		"2: unknown setting \"memroy\"; did you mean \"memory\"? valid: memory, vcpus, "
-		"kernel, initrd, "
-		"cmdline, rng, rng_rate, console, snapshots, on_shutdown, sandbox, dirty_ring, paused, disks, nets");
+		"cpu, kernel, initrd, "
+		"cmdline, rng, rng_rate, console, snapshots, on_shutdown, on_panic, sandbox, dirty_ring, paused, disks, nets");
 	refused("console = {\n  colls = 80;\n};\n",
 		"2: unknown setting \"colls\"; did you mean \"cols\"? valid in "
 		"console: cols, rows, history");
@@ -102,6 +102,10 @@ static void test_types_and_ranges(void **state)
 {
 	refused("\nvcpus = \"2\";", "2: \"vcpus\" must be a whole number");
 	refused("vcpus = 0;", "1: vcpus: 0 is out of range: 1 to 64");
+	refused("cpu = \"host,-avx22\";",
+		"1: cpu: \"avx22\" is no CPU feature (names are those of /proc/cpuinfo); near it are avx2");
+	refused("cpu = \"haswell\";", "1: cpu: \"haswell\" is neither host nor baseline");
+	refused("on_panic = \"reset\";", "1: on_panic: \"reset\" is none of go-on|pause");
 	refused("vcpus = 2.5;", "1: \"vcpus\" must be a whole number");
 	refused("memory = \"12X\";", "1: memory: \"12X\" is not a size; write 256M");
 	refused("memory = \"1K\";", "1: memory: 1K is out of range: 1M to 1024G");

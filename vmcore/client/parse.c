@@ -58,6 +58,7 @@ int vmc_parse_vm_info(const char *json, struct vmc_vm_info *out)
 	out->rows = (uint16_t)json_opt_u64(v, "rows", UINT16_MAX);
 	out->uptime_ms = json_opt_u64(v, "uptime-ms", UINT64_MAX);
 	out->sandboxed = json_opt_bool(v, "sandbox");
+	out->panicked = json_opt_bool(v, "panicked");
 	json_decref(v);
 	return 0;
 }

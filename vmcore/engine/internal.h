@@ -151,7 +151,7 @@ struct vmc_vm {
 
 	struct vmc_vcpu *vcpus[VMC_MAX_VCPUS];
 	uint32_t nvcpus;
-	struct kvm_cpuid2 *cpuid; /* as KVM supports */
+	struct kvm_cpuid2 *cpuid; /* as configured; topology comes with each vCPU */
 	struct kvm_msr_list *msrs;
 	size_t xsave_size;
 
@@ -205,7 +205,11 @@ void irq_flush(struct vmc_vm *vm);
 void irq_free(struct vmc_vm *vm);
 
 /* cpuid.c */
-int cpuid_read(struct vmc_vm *vm);
+/** cpuid_read() - this VM's CPU: what KVM supports, by @cpu (vmc_config's). */
+int cpuid_read(struct vmc_vm *vm, const char *cpu);
+int cpuid_save(struct vmc_vm *vm, struct vmc_out *out);
+/** cpuid_load() - checks that this VM's CPU has what the saved one had. Nothing is applied. */
+int cpuid_load(struct vmc_vm *vm, struct vmc_in *in, bool apply);
 int cpuid_set(struct vmc_vcpu *vcpu);
 
 /* vcpu.c */

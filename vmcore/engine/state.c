@@ -124,8 +124,8 @@ static int save_machine(struct vmc_vm *vm, struct vmc_out *out, uint32_t *count)
 		const char *tag;
 		int (*save)(struct vmc_vm *vm, struct vmc_out *out);
 		bool irqchip;
-	} parts[] = { { "irqchip", irqchip_save, true }, { "pit", pit_save, true },
-		{ "clock", clock_save, false } };
+	} parts[] = { { "cpuid", cpuid_save, false }, { "irqchip", irqchip_save, true },
+		{ "pit", pit_save, true }, { "clock", clock_save, false } };
 	char tag[TAG_SIZE];
 	int rc = 0;
 
@@ -136,7 +136,7 @@ static int save_machine(struct vmc_vm *vm, struct vmc_out *out, uint32_t *count)
 		rc = save_vcpu_section(vm->vcpus[i], out, tag);
 		++*count;
 	}
-	for (size_t i = 0; rc == 0 && i < 3; i++) {
+	for (size_t i = 0; rc == 0 && i < sizeof(parts) / sizeof(parts[0]); i++) {
 		size_t at;
 
 		if (parts[i].irqchip && !vm->has_irqchip)
@@ -334,6 +334,13 @@ static int check_machine(struct vmc_vm *vm, const struct sections *all, uint32_t
 	char err[160];
 	int rc = 0;
 
+	/* First: what its CPU lacks says more than the register that it refuses. Older states do not tell. */
+	if (get(all, "cpuid")) {
+		rc = check_part(vm, all, "cpuid", cpuid_load, false);
+		++*known;
+	}
+	if (rc < 0)
+		return rc;
 	for (uint32_t i = 0; i < VMC_MAX_VCPUS; i++) {
 		const struct section *s = get_vcpu(all, i);
 

@@ -136,7 +136,7 @@ static int make(struct vmc_vm *vm)
 	if (rc == 0)
 		rc = mem_add_ram(vm);
 	if (rc == 0)
-		rc = cpuid_read(vm);
+		rc = cpuid_read(vm, vm->cfg.cpu);
 	if (rc == 0)
 		rc = read_msr_list(vm);
 	for (uint32_t i = 0; rc == 0 && vm->cfg.managed && i < vm->cfg.vcpus; i++)
@@ -162,12 +162,13 @@ int vmc_vm_new(const struct vmc_config *cfg, struct vmc_vm **out, char *err, siz
 	vm->gate = GATE_STATE;
 	vm->cfg = *cfg;
 	vm->cfg.kvm_path = strdup(cfg->kvm_path ? cfg->kvm_path : "/dev/kvm");
+	vm->cfg.cpu = strdup(cfg->cpu ? cfg->cpu : "host");
 	init_locks(vm);
 	rc = check_config(vm, cfg);
 	if (rc == 0) {
 		memcpy(vm->id, cfg->id, strlen(cfg->id));
 		vm->cfg.id = vm->id;
-		rc = vm->cfg.kvm_path ? make(vm) : vmc_fail(vm, -ENOMEM, "out of memory");
+		rc = vm->cfg.kvm_path && vm->cfg.cpu ? make(vm) : vmc_fail(vm, -ENOMEM, "out of memory");
 	}
 	if (rc < 0) {
 		if (err && err_size)
@@ -214,6 +215,7 @@ void vmc_vm_free(struct vmc_vm *vm)
 	free(vm->msrs);
 	free(vm->power_on);
 	free((char *)vm->cfg.kvm_path);
+	free((char *)vm->cfg.cpu);
 	free(vm);
 }
 

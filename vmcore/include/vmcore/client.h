@@ -163,6 +163,7 @@ struct vmc_vm_info {
 	uint16_t cols, rows; /* hvc0's size */
 	uint64_t uptime_ms;
 	bool sandboxed;
+	bool panicked; /* the guest's kernel has said so */
 };
 
 /* ---- a connection (conn.c) ---- */

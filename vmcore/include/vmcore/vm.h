@@ -29,6 +29,7 @@ struct vmc_vcpu;
 #define VMC_PAGE_SIZE	 4096u
 #define VMC_MAX_VCPUS	 64u
 #define VMC_ID_MAX	 48u		  /* longest VM id, without the final NUL */
+#define VMC_CPU_MAX	 1023u		  /* longest text of a CPU */
 #define VMC_HOLE_START	 0xc0000000ull	  /* RAM ends here at the latest and goes on at 4 GiB */
 #define VMC_HOLE_END	 0x100000000ull
 
@@ -47,6 +48,7 @@ struct vmc_config {
 	bool managed;		      /* the library runs vCPU threads */
 	uint32_t dirty_ring_entries;  /* 0: dirty bitmap; else a power of two: KVM's dirty ring */
 	const char *kvm_path;	      /* NULL: /dev/kvm */
+	const char *cpu;	      /* what the guest's CPU can: see vmc_cpu_check(); NULL: "host" */
 	bool no_irqchip;	      /* manual mode only: no PIC, IOAPIC, LAPIC, PIT; HLT becomes an exit */
 };
 
@@ -75,6 +77,13 @@ struct vmc_event {
  * configuration, -ENOMEM, or what KVM said. RAM is anonymous memory (MADV_HUGEPAGE, not touched).
  */
 VMC_API int vmc_vm_new(const struct vmc_config *cfg, struct vmc_vm **out, char *err, size_t err_size);
+
+/**
+ * vmc_cpu_check() - is @text a CPU: "host" (what the host's CPU and KVM have) or "baseline" (x86-64-v2, the same
+ * features on every host of a maker), then ",+NAME" and ",-NAME" for features by the names of /proc/cpuinfo?
+ * Whether this host has them comes out in vmc_vm_new() (-ENOTSUP). Any thread. Return: 0, -EINVAL with a message.
+ */
+VMC_API int vmc_cpu_check(const char *text, char *err, size_t size);
 
 /** vmc_vm_free() - stop and free a VM with everything in it. NULL is fine. Owner only. */
 VMC_API void vmc_vm_free(struct vmc_vm *vm);
