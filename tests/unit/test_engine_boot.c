@@ -74,6 +74,27 @@ static void a_good_image(void **state)
 	assert_true(s.ds.type == 3 && s.ss.base == 0 && s.tr.type == 11 && s.tr.limit == 0x67);
 }
 
+/* Linkers put an 8-aligned GNU property before other notes. */
+static void notes_aligned_to_8(void **state)
+{
+	static const struct {
+		Elf64_Nhdr head;
+		char name[4];
+		uint32_t desc[4];
+	} property = { { 4, 16, 5 }, "GNU", { 0xc0008002, 4, 1, 0 } };
+	struct vmc_boot_info info;
+	struct test_elf e;
+
+	test_elf_make(&e);
+	memcpy(e.text, &property, sizeof(property));
+	memcpy(e.text + sizeof(property), &e.note, sizeof(e.note));
+	e.ph[2].p_offset = offsetof(struct test_elf, text);
+	e.ph[2].p_filesz = sizeof(property) + sizeof(e.note);
+	e.ph[2].p_align = 8;
+	assert_int_equal(boot(&e, sizeof(e), &info), 0);
+	assert_true(info.entry == ELF_ENTRY);
+}
+
 static void start_info(void **state)
 {
 	static const struct vmc_boot_range reserved[] = { { 0x200000, 0x10000, 3 }, { 0xe0000, 0x20000, 2 } };
@@ -281,6 +302,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_good_image, setup, teardown),
+		cmocka_unit_test_setup_teardown(notes_aligned_to_8, setup, teardown),
 		cmocka_unit_test_setup_teardown(start_info, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_image_by_pieces, setup, teardown),
 		cmocka_unit_test_setup_teardown(broken_images, setup, teardown),

@@ -156,8 +156,9 @@ static int read_notes(struct file *f, const Elf64_Phdr *p, uint64_t *entry)
 
 		if (!fetch(f, at, &n, sizeof(n)))
 			break;
+		/* Padding counts from the note's beginning: with 8, "GNU\0" after 12 bytes needs none. */
+		desc = at + ((sizeof(n) + n.n_namesz + align - 1) & ~(align - 1));
 		at += sizeof(n);
-		desc = at + ((n.n_namesz + align - 1) & ~(align - 1));
 		if (desc > end || n.n_descsz > end - desc)
 			return bad(f, "a note runs past the end of its segment");
 		if (n.n_type == NOTE_PHYS32_ENTRY && n.n_namesz == 4 && fetch(f, at, name, 4) &&
