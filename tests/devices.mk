@@ -45,6 +45,10 @@ endif
 DEVKVM_SOURCES = tests/kvm/devguest.h tests/kvm/devguest.c tests/lib/vdriver.h tests/lib/vdriver.c
 DEVKVM_LIBS = libdevices.la libengine.la libtest.la $(EVENT_LIBS) $(XXHASH_LIBS) $(ELF_LIBS) -lpthread
 check_PROGRAMS += tests/kvm/test_devices_console tests/kvm/test_devices_snapshot tests/kvm/test_devices_misc
+check_PROGRAMS += tests/kvm/test_devices_legacy
+tests_kvm_test_devices_legacy_SOURCES = tests/kvm/test_devices_legacy.c $(DEVKVM_SOURCES)
+tests_kvm_test_devices_legacy_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
+tests_kvm_test_devices_legacy_LDADD = $(DEVKVM_LIBS)
 tests_kvm_test_devices_misc_SOURCES = tests/kvm/test_devices_misc.c $(DEVKVM_SOURCES)
 tests_kvm_test_devices_misc_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
 tests_kvm_test_devices_misc_LDADD = $(DEVKVM_LIBS)
