@@ -5,6 +5,9 @@
  * Spec: ACPI 6.5 §5.2 (tables), §5.2.9 (FADT), §5.2.12 (MADT). They lie in 0xe0000..0xfffff, which
  * no memory map calls RAM, and where a kernel that was told nothing scans for the RSDP.
  *
+ * No MCFG: without PCI Express there is nothing in extended configuration space, and for the rest Linux
+ * takes ports 0xcf8 and 0xcfc even where it could read memory.
+ *
  * Thread: owner (main loop).
  */
 #include "devices/acpi.h"
