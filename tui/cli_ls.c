@@ -170,6 +170,11 @@ static int show_registers(const char *json)
 	show_segment("ss", &s->ss);
 	show_segment("tr", &s->tr);
 	show_segment("ldt", &s->ldt);
+	if (c.symbol[0]) {
+		printf("at   ");
+		cli_clean(stdout, c.symbol);
+		putchar('\n');
+	}
 	if (c.code_len)
 		printf("code");
 	for (i = 0; i < c.code_len; i++)

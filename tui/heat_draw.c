@@ -174,7 +174,7 @@ static void cost(const struct heat_panel *hp, char *out, size_t size)
 
 static void where(struct heat_panel *hp, char *out, size_t size)
 {
-	const struct vmc_map_entry *e = view_map_find(&hp->map, hp->cursor);
+	const struct vmc_map_entry *e = view_map_what(&hp->map, hp->cursor);
 	struct vmc_symbols *syms = ui_vm_symbols(hp->p.vm);
 	char sym[96];
 

@@ -104,7 +104,7 @@ static void where(struct hex_panel *hp, char *out, size_t size)
 		snprintf(out, size, "not mapped");
 		return;
 	}
-	e = view_map_find(&hp->map, gpa);
+	e = view_map_what(&hp->map, gpa);
 	if (hp->virt)
 		snprintf(out, size, "-> %" PRIx64 " %s", gpa, e ? view_map_name(e) : "");
 	else

@@ -138,16 +138,23 @@ static void rip_line(struct pen *pen)
 	struct panel *p = &pen->v->p;
 	struct vmc_symbols *syms = ui_vm_symbols(pen->v->p.vm);
 	bool changed = c->regs.rip != c->old_regs.rip;
+	bool user = decode_cpl(&c->sregs, c->regs.rflags) == 3;
 	char where[128] = "";
 
 	ui_draw(p, row(pen), pen->x, ROLE_LABEL, "rip");
 	view_hex(p, row(pen), pen->x + 4, 16, c->regs.rip, changed ? ROLE_CHANGED : ROLE_VALUE);
 	if (syms && vmc_symbols_find(syms, c->regs.rip, where, sizeof(where)) < 0)
 		where[0] = '\0';
-	if (where[0] && pen->w < 34)
+	if (!where[0] && !user) /* what the VM's process has found in the guest's memory */
+		snprintf(where, sizeof(where), "%s", c->symbol);
+	if (where[0])
+		pen->v->named = true;
+	else if (user && pen->v->named)
+		snprintf(where, sizeof(where), "user mode");
+	if (pen->v->named && pen->w < 34) /* with or without a name: nothing below jumps */
 		pen->line++;
-	view_text(p, row(pen), pen->w < 34 ? pen->x : pen->x + 22, pen->w < 34 ? pen->w : pen->w - 22, ROLE_BOLD, "%s",
-		where);
+	view_text(p, row(pen), pen->w < 34 ? pen->x : pen->x + 22, pen->w < 34 ? pen->w : pen->w - 22,
+		user ? ROLE_DEFAULT : ROLE_BOLD, "%s", where);
 	pen->line++;
 }
 

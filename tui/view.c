@@ -181,6 +181,22 @@ bool view_map_is_port(const struct vmc_map_entry *e)
 	return is_kind(e, "pio") || (is_kind(e, "irqchip") && e->start < 0x10000 && e->size < VMC_PAGE_SIZE);
 }
 
+bool view_map_is_guest(const struct vmc_map_entry *e)
+{
+	return is_kind(e, "e820") || is_kind(e, "kernel") || is_kind(e, "initrd");
+}
+
+const struct vmc_map_entry *view_map_what(const struct view_map *map, uint64_t gpa)
+{
+	for (uint32_t i = 0; i < map->n; i++) {
+		const struct vmc_map_entry *e = &map->e[i];
+
+		if (gpa >= e->start && gpa - e->start < e->size && (is_kind(e, "kernel") || is_kind(e, "initrd")))
+			return e;
+	}
+	return view_map_find(map, gpa);
+}
+
 const struct vmc_map_entry *view_map_find(const struct view_map *map, uint64_t gpa)
 {
 	const struct vmc_map_entry *hole = NULL;
@@ -188,7 +204,7 @@ const struct vmc_map_entry *view_map_find(const struct view_map *map, uint64_t g
 	for (uint32_t i = 0; i < map->n; i++) {
 		const struct vmc_map_entry *e = &map->e[i];
 
-		if (view_map_is_port(e) || gpa < e->start || gpa - e->start >= e->size)
+		if (view_map_is_port(e) || view_map_is_guest(e) || gpa < e->start || gpa - e->start >= e->size)
 			continue;
 		if (!is_kind(e, "hole"))
 			return e;
@@ -224,6 +240,8 @@ enum ui_role view_map_role(const struct vmc_map_entry *e)
 {
 	if (is_kind(e, "ram"))
 		return ROLE_RAM;
+	if (view_map_is_guest(e)) /* of RAM, but for what e820 keeps from it */
+		return is_kind(e, "e820") && strcmp(e->name, "usable") ? ROLE_HOLE : ROLE_RAM;
 	if (is_kind(e, "rom"))
 		return ROLE_ROM;
 	if (view_map_is_port(e))

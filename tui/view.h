@@ -35,6 +35,10 @@ bool view_map_take(struct view_map *map, const struct vmc_sample *s); /* true: i
 void view_map_free(struct view_map *map);
 /** view_map_find() - the entry (no ports, holes last) that holds @gpa; NULL. */
 const struct vmc_map_entry *view_map_find(const struct view_map *map, uint64_t gpa);
+/** view_map_what() - as view_map_find(), but what the guest has there where that is known: its kernel, its initrd. */
+const struct vmc_map_entry *view_map_what(const struct view_map *map, uint64_t gpa);
+/** view_map_is_guest() - what the guest makes of its memory (e820, kernel, initrd): lies over what it is made of. */
+bool view_map_is_guest(const struct vmc_map_entry *e);
 /** view_map_end() - one past an entry's last byte; a VM that tells nonsense gets the last address. */
 uint64_t view_map_end(const struct vmc_map_entry *e);
 /** view_map_top() - one past the last byte of memory. */

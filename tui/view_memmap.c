@@ -1,6 +1,6 @@
 /*
- * view_memmap.c - the memory map: RAM with what of it the host holds, holes, PCI windows and ports with their devices and
- * how often they are touched, drawn to scale and as a list. Screen thread.
+ * view_memmap.c - the memory map: RAM with what of it the host holds and what the guest makes of it, holes, PCI windows
+ * and ports with their devices and how often they are touched, drawn to scale and as a list. Screen thread.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -53,7 +53,11 @@ static int by_place(const void *a, const void *b, void *arg)
 
 	if (view_map_is_port(x) != view_map_is_port(y))
 		return view_map_is_port(x) ? 1 : -1;
-	return x->start < y->start ? -1 : x->start > y->start;
+	if (x->start != y->start)
+		return x->start < y->start ? -1 : 1;
+	if (view_map_is_guest(x) != view_map_is_guest(y)) /* what lies over something comes after it */
+		return view_map_is_guest(x) ? 1 : -1;
+	return x->size > y->size ? -1 : x->size < y->size;
 }
 
 static void list_rows(struct memmap_panel *mp)
@@ -180,7 +184,7 @@ static int strip(struct memmap_panel *mp, int y)
 		for (uint32_t i = 0; i < mp->map.n; i++) {
 			const struct vmc_map_entry *e = &mp->map.e[i];
 
-			if (view_map_is_port(e) || view_map_role(e) != order[k])
+			if (view_map_is_port(e) || view_map_is_guest(e) || view_map_role(e) != order[k])
 				continue;
 			strip_span(e, end, w, &from, &to);
 			for (int x = from; x < to; x++)
@@ -267,7 +271,8 @@ static void draw_row(struct memmap_panel *mp, const struct columns *c, int y, ui
 
 	if (sel)
 		ui_draw_fill(&mp->p, y, 0, 1, mp->p.rect.w, ROLE_SELECTED);
-	ui_draw(&mp->p, y, x, sel ? ROLE_SELECTED : kind, "%s", strip_glyph(mp, kind));
+	ui_draw(&mp->p, y, x, sel ? ROLE_SELECTED : kind, "%s",
+		view_map_is_guest(e) ? ui_ascii(mp->p.ui) ? "|" : "▏" : strip_glyph(mp, kind));
 	x += 2;
 	if (view_map_is_port(e))
 		ui_draw(&mp->p, y, x, role, "%*s%04" PRIx64, c->digits - 4, "", e->start);
@@ -286,6 +291,8 @@ static void draw_row(struct memmap_panel *mp, const struct columns *c, int y, ui
 	}
 	if (!c->size)
 		view_text(&mp->p, y, x, c->name, role, "%s", view_map_name(e));
+	else if (view_map_is_guest(e) && strncmp(e->name, e->kind, strlen(e->kind)) == 0)
+		view_text(&mp->p, y, x, c->name, role, "%s", e->name); /* "kernel text" says it */
 	else if (e->name[0] && strcmp(e->name, e->kind))
 		view_text(&mp->p, y, x, c->name, role, "%s %s", e->kind, e->name);
 	else
@@ -474,7 +481,7 @@ static int heat_exec(struct ui_cmd_call *call)
 
 	if (!e)
 		return -EINVAL;
-	if (e->slot < 0) {
+	if (e->slot < 0 && !view_map_is_guest(e)) {
 		ui_warn(mp->p.ui, "%s is not memory: nothing to watch there", view_map_name(e));
 		return -EINVAL;
 	}

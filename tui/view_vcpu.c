@@ -41,7 +41,7 @@ static void vcpu_want(struct panel *p, struct vmc_subscription *sub)
 static bool same_regs(const struct vcpu_shown *c, const struct vmc_sample_cpu *s)
 {
 	return !memcmp(&c->regs, &s->regs, sizeof(c->regs)) && !memcmp(&c->sregs, &s->sregs, sizeof(c->sregs)) &&
-		c->code_len == s->code_len;
+		c->code_len == s->code_len && !strcmp(c->symbol, s->symbol);
 }
 
 static void show_cpu(struct vcpu_shown *c, const struct vmc_sample_cpu *s, bool hold)
@@ -57,6 +57,7 @@ static void show_cpu(struct vcpu_shown *c, const struct vmc_sample_cpu *s, bool 
 	c->has_regs = true;
 	c->code_len = s->code_len < sizeof(c->code) ? s->code_len : sizeof(c->code);
 	memcpy(c->code, s->code, c->code_len);
+	snprintf(c->symbol, sizeof(c->symbol), "%s", s->symbol);
 }
 
 static bool any_register_moved(const struct vcpu_panel *v, const struct vmc_sample *s)

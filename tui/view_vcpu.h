@@ -13,6 +13,7 @@ struct vcpu_shown {
 	struct vmc_sregs sregs, old_sregs;
 	uint8_t code[16];
 	uint32_t code_len;
+	char symbol[96];
 };
 
 struct vcpu_panel {
@@ -23,6 +24,7 @@ struct vcpu_panel {
 	uint64_t shown_us;   /* when the registers shown were taken */
 	uint32_t ncpus, cpu; /* cpu: the one that is shown in full */
 	struct vcpu_shown cpus[VMC_MAX_VCPUS];
+	bool named;	     /* RIP had a name before: there is a place for it */
 	int scroll, lines;   /* lines: of the whole content, after drawing */
 };
 

@@ -1,6 +1,7 @@
 /* cmds_own.c - the commands that QEMU lacks (x-...). Main thread. */
 #include "vmhost/cmds.h"
 #include "vmhost/control.h"
+#include "vmhost/guest_kernel.h"
 #include "vmhost/heat.h"
 #include "vmhost/host.h"
 #include "vmhost/inspect.h"
@@ -45,7 +46,7 @@ static struct vmc_vcpu *which_cpu(struct qmp_call *call, uint64_t *index)
 static json_t *registers_of(struct qmp_call *call, uint64_t cpu)
 {
 	json_t *regs =
-		inspect_registers(call->host->vm, (uint32_t)cpu, call->error, sizeof(call->error));
+		inspect_registers(call->host, (uint32_t)cpu, call->error, sizeof(call->error));
 
 	return regs ? json_pack("{s:I, s:o}", "cpu", (json_int_t)cpu, "registers", regs) : NULL;
 }
@@ -75,7 +76,7 @@ static json_t *cmd_step(struct qmp_call *call)
 
 static json_t *cmd_map(struct qmp_call *call)
 {
-	return inspect_map(call->host->vm);
+	return inspect_map(call->host);
 }
 
 static json_t *cmd_devices(struct qmp_call *call)
@@ -205,6 +206,34 @@ static json_t *cmd_translate(struct qmp_call *call)
 	return json_pack("{s:o}", "physical", qmp_hex(gpa));
 }
 
+static json_t *cmd_kernel(struct qmp_call *call)
+{
+	return guest_kernel_json(call->host->guest_kernel);
+}
+
+/* By address or by name, of the kernel that runs in the guest. */
+static json_t *cmd_symbol(struct qmp_call *call)
+{
+	const struct guest_kernel *gk = call->host->guest_kernel;
+	const char *name = qmp_string(call, "name", NULL);
+	char text[160];
+	uint64_t gva;
+
+	if (!name == !qmp_has(call, "address"))
+		return qmp_fail(call, "either 'address' or 'name' is wanted");
+	if (!name) {
+		if (!qmp_u64(call, "address", 0, 0, UINT64_MAX, &gva))
+			return NULL;
+		if (guest_kernel_symbol(gk, gva, text, sizeof(text)) < 0)
+			return qmp_fail(call, "no function of the guest's kernel is known at %#" PRIx64, gva);
+		return json_pack("{s:o, s:s}", "address", qmp_hex(gva), "symbol", text);
+	}
+	gva = guest_kernel_address(gk, name);
+	if (!gva)
+		return qmp_fail(call, "the guest's kernel has no symbol of this name, or none is known");
+	return json_pack("{s:o, s:o}", "address", qmp_hex(gva), "symbol", qmp_text(name));
+}
+
 static json_t *cmd_resize(struct qmp_call *call)
 {
 	uint64_t cols, rows;
@@ -318,6 +347,8 @@ const struct qmp_command cmds_own[] = {
 	{"x-exits", "", cmd_exits},
 	{"x-read-memory", "address:u size:u", cmd_read_memory},
 	{"x-write-memory", "address:u data:s", cmd_write_memory},
+	{"x-kernel", "", cmd_kernel},
+	{"x-symbol", "address?:u name?:s", cmd_symbol},
 	{"x-translate", "cpu?:u address:u", cmd_translate},
 	{"x-network", "", cmd_network},
 	{"x-console-resize", "cols:u rows:u", cmd_resize},

@@ -1,6 +1,7 @@
 /* host.c - the VM's life: boot, run, stop, reset, what the guest asks for, signals. See host.h.
  * Main thread. */
 #include "vmhost/host.h"
+#include "vmhost/guest_kernel.h"
 #include "vmhost/control.h"
 #include "vmhost/job.h"
 #include "vmhost/log.h"
@@ -79,6 +80,8 @@ int host_boot(struct host *h, char *err, size_t err_size)
 	rc = machine_boot(h->machine, &info);
 	if (rc < 0)
 		snprintf(err, err_size, "%s: %s", h->kernel_path, vmc_error(h->vm));
+	if (rc == 0)
+		guest_kernel_booted(h->guest_kernel, &info, h->initrd.size);
 	if (rc == 0)
 		log_line(h->log, "booting %s (%s) at %#llx", h->kernel_path, info.protocol,
 			(unsigned long long)info.entry);

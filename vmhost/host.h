@@ -17,6 +17,7 @@ struct broker;
 struct control;
 struct dirty_rate;
 struct event;
+struct guest_kernel;
 struct jobs;
 struct log;
 struct nets;
@@ -37,6 +38,7 @@ struct host {
 	struct jobs *jobs;
 	struct dirty_rate *dirty_rate;
 	struct nets *nets;
+	struct guest_kernel *guest_kernel;
 	struct event *vm_ev, *term_ev, *int_ev, *hup_ev;
 	char kernel_path[4096];
 	char current[DEF_NAME_SIZE]; /* the snapshot that the VM's state descends from */

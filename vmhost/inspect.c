@@ -1,5 +1,6 @@
 /* inspect.c - see inspect.h. Main thread. */
 #include "vmhost/inspect.h"
+#include "vmhost/guest_kernel.h"
 #include "vmhost/host.h"
 #include "vmhost/qmp.h"
 #include <stdio.h>
@@ -61,8 +62,19 @@ static void put_code(json_t *out, struct vmc_vm *vm, uint32_t cpu, const struct 
 	json_object_set_new(out, "code", json_string(text));
 }
 
-json_t *inspect_registers(struct vmc_vm *vm, uint32_t cpu, char *err, size_t err_size)
+/* The kernel's function at RIP, where the kernel is known and runs. */
+static void put_symbol(json_t *out, struct host *h, const struct vmc_regs *r, const struct vmc_sregs *s)
 {
+	char name[160];
+
+	guest_kernel_look(h->guest_kernel, r, s, host_now_us());
+	if (s->ss.dpl != 3 && guest_kernel_symbol(h->guest_kernel, r->rip, name, sizeof(name)) == 0)
+		json_object_set_new(out, "symbol", json_string(name));
+}
+
+json_t *inspect_registers(struct host *h, uint32_t cpu, char *err, size_t err_size)
+{
+	struct vmc_vm *vm = h->vm;
 	struct vmc_vcpu *vcpu = vmc_vcpu_get(vm, cpu);
 	struct vmc_sregs s;
 	struct vmc_regs r;
@@ -128,6 +140,7 @@ json_t *inspect_registers(struct vmc_vm *vm, uint32_t cpu, char *err, size_t err
 	json_object_set_new(out, "gdt", table(&s.gdt));
 	json_object_set_new(out, "idt", table(&s.idt));
 	put_code(out, vm, cpu, &r, &s);
+	put_symbol(out, h, &r, &s);
 	if (!out)
 		snprintf(err, err_size, "out of memory");
 	return out;
@@ -197,8 +210,14 @@ static const struct {
 
 #define MAX_ENTRIES 256
 
-json_t *inspect_map(struct vmc_vm *vm)
+static void guest_entry(void *arg, const char *kind, const char *name, uint64_t gpa, uint64_t size)
 {
+	entry(arg, kind, name, gpa, size, 0);
+}
+
+json_t *inspect_map(struct host *h)
+{
+	struct vmc_vm *vm = h->vm;
 	struct vmc_mem_region *mem = calloc(MAX_ENTRIES, sizeof(*mem));
 	struct vmc_bus_region *bus = calloc(MAX_ENTRIES, sizeof(*bus));
 	size_t nmem = 0, nbus = 0;
@@ -210,6 +229,7 @@ json_t *inspect_map(struct vmc_vm *vm)
 	}
 	for (size_t i = 0; i < nmem && i < MAX_ENTRIES; i++)
 		memory_entry(map, vm, &mem[i]);
+	guest_kernel_map(h->guest_kernel, guest_entry, map);
 	entry(map, "hole", "pci hole", VMC_HOLE_START, VMC_HOLE_END - VMC_HOLE_START, 0);
 	for (int pio = 0; pio <= 1; pio++) {
 		for (size_t i = 0; i < nbus && i < MAX_ENTRIES; i++)

@@ -11,10 +11,10 @@
 struct host;
 
 /** inspect_registers() - REGS of a vCPU; kicks it once. NULL with @err. */
-json_t *inspect_registers(struct vmc_vm *vm, uint32_t cpu, char *err, size_t err_size);
+json_t *inspect_registers(struct host *h, uint32_t cpu, char *err, size_t err_size);
 /** inspect_cpu() - {"cpu", "state", "cpu-time-us", "exits"}; no kick. */
 json_t *inspect_cpu(struct vmc_vm *vm, uint32_t cpu);
-json_t *inspect_map(struct vmc_vm *vm);
+json_t *inspect_map(struct host *h);
 json_t *inspect_devices(struct vmc_vm *vm);
 const char *inspect_dirty_log(struct vmc_vm *vm); /* "off", "bitmap", "manual", "ring" */
 /** inspect_hex() - bytes as lower-case hex into @out (2 * len + 1 bytes). */

@@ -24,12 +24,14 @@ libvmhost_la_SOURCES = \
 	vmhost/dirtyrate.c vmhost/dirtyrate.h \
 	vmhost/disk_open.c vmhost/disk_open.h \
 	vmhost/disks.c vmhost/disks.h \
+	vmhost/guest_kernel.c vmhost/guest_kernel.h \
 	vmhost/heat.c vmhost/heat.h \
 	vmhost/history.c vmhost/history.h \
 	vmhost/host.c vmhost/host.h \
 	vmhost/image.c vmhost/image.h \
 	vmhost/inspect.c vmhost/inspect.h \
 	vmhost/job.c vmhost/job.h \
+	vmhost/ksyms.c vmhost/ksyms.h \
 	vmhost/listener.c vmhost/listener.h \
 	vmhost/log.c vmhost/log.h \
 	vmhost/net.c vmhost/net.h vmhost/net_keeper.c vmhost/net_slirp.c vmhost/net_spec.c \

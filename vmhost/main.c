@@ -10,6 +10,7 @@
 #include "vmhost/broker.h"
 #include "vmhost/control.h"
 #include "vmhost/dirtyrate.h"
+#include "vmhost/guest_kernel.h"
 #include "vmhost/host.h"
 #include "vmhost/job.h"
 #include "vmhost/log.h"
@@ -166,7 +167,9 @@ static int make_vm(struct host *h, char *err, size_t err_size)
 	rc = host_machine_new(h, err, err_size);
 	if (rc < 0)
 		return rc;
-	rc = jobs_new(h, &h->jobs);
+	rc = guest_kernel_new(h->vm, h->base, h->log, &h->guest_kernel);
+	if (rc == 0)
+		rc = jobs_new(h, &h->jobs);
 	if (rc == 0)
 		rc = control_new(h->base, h, h->rundir.control_fd, &h->control);
 	if (rc == 0)
@@ -275,6 +278,7 @@ static void tear_down(struct host *h)
 	for (unsigned i = 0; i < RUNDIR_CONSOLES; i++)
 		console_free(h->console[i]);
 	nets_unbind(h->nets);
+	guest_kernel_free(h->guest_kernel);
 	machine_free(h->machine);
 	vmc_vm_free(h->vm);
 	disks_close(h);

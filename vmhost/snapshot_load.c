@@ -4,6 +4,7 @@
  * its place.
  */
 #include "vmhost/control.h"
+#include "vmhost/guest_kernel.h"
 #include "vmhost/host.h"
 #include "vmhost/job.h"
 #include "vmhost/log.h"
@@ -103,6 +104,7 @@ int snapshot_apply(struct host *h, const struct snapshot *s, char *err, size_t e
 	nets_fresh(h->nets); /* connections of the time that is undone end */
 	h->reason[0] = '\0';
 	h->panicked = false;
+	guest_kernel_replaced(h->guest_kernel);
 	snprintf(h->current, sizeof(h->current), "%s", s->manifest.id);
 	return 0;
 }

@@ -47,7 +47,7 @@ static json_t *cpus(struct subscription *sub)
 	for (uint32_t i = 0; i < n; i++) {
 		cpu = inspect_cpu(sub->host->vm, i);
 		if (sub->p.topics & SUB_REGISTERS) {
-			regs = inspect_registers(sub->host->vm, i, err, sizeof(err));
+			regs = inspect_registers(sub->host, i, err, sizeof(err));
 			if (regs)
 				json_object_set_new(cpu, "registers", regs);
 		}
@@ -77,7 +77,7 @@ static json_t *sample(struct subscription *sub)
 	if ((sub->p.topics & SUB_MAP) &&
 		(!sub->map_us || host_now_us() - sub->map_us >= MAP_EVERY_US)) {
 		sub->map_us = host_now_us();
-		json_object_set_new(data, "memory-map", inspect_map(h->vm));
+		json_object_set_new(data, "memory-map", inspect_map(h));
 	}
 	return data;
 }

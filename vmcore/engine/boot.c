@@ -190,6 +190,9 @@ int vmc_boot_load(
 		.file = params->kernel, .size = params->kernel_size, .read = params->read};
 	rc = load(l, info);
 	info->initrd_gpa = l->initrd;
+	info->nmap = l->nmap < VMC_BOOT_MAP ? l->nmap : VMC_BOOT_MAP;
+	for (uint32_t i = 0; i < info->nmap; i++)
+		info->map[i] = (struct vmc_boot_range){l->map[i].gpa, l->map[i].size, l->map[i].type};
 	free(l);
 	return rc;
 }

@@ -127,8 +127,8 @@ char *crash_text(struct vmc_vcpu *vcpu, int rc)
 	fprintf(f, "vCPU %u stopped: %s\n", vcpu->index, line);
 	if (vcpu->run->exit_reason == KVM_EXIT_INTERNAL_ERROR &&
 		vcpu->run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION && kvm_is_software())
-		fputs("This host's KVM has no hardware behind it (neither VMX nor SVM): it emulates kernels and does not "
-		      "know every instruction. Stock kernels need a host with hardware virtualization.\n", f);
+		fputs("this host's KVM is software (its CPU has neither VMX nor SVM): stock kernels need hardware "
+		      "virtualization\n", f);
 	n = instruction(vcpu, bytes, sizeof(bytes));
 	if (n) {
 		fputs("instruction bytes:", f);

@@ -32,11 +32,14 @@ struct vmc_boot_params {
 	size_t nreserved;
 };
 
+#define VMC_BOOT_MAP 32
 struct vmc_boot_info {
 	uint64_t entry;		 /* gpa */
 	uint64_t low, high;	 /* where the image lies */
 	uint64_t initrd_gpa;
 	const char *protocol;	 /* "pvh", "linux" */
+	uint32_t nmap;		 /* what the guest was told of its memory; beyond VMC_BOOT_MAP entries, the first */
+	struct vmc_boot_range map[VMC_BOOT_MAP];
 };
 
 /**

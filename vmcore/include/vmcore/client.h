@@ -95,6 +95,7 @@ struct vmc_sample_cpu {
 	struct vmc_sregs sregs;
 	uint8_t code[16]; /* instruction bytes at RIP, where readable */
 	uint32_t code_len;
+	char symbol[96];  /* the kernel's function at RIP, as the VM's process knows it; "": it does not */
 };
 
 struct vmc_sample_heat {
@@ -107,7 +108,7 @@ struct vmc_sample_heat {
 };
 
 struct vmc_map_entry {
-	char kind[16]; /* "ram" "rom" "mmio" "pio" "hole" "irqchip" */
+	char kind[16]; /* "ram" "rom" "mmio" "pio" "hole" "irqchip"; "e820" "initrd" "kernel": what the guest makes of it */
 	char name[48];
 	uint64_t start, size;
 	int32_t slot; /* -1: no memslot */

@@ -1,0 +1,385 @@
+/* guest_kernel.c - see guest_kernel.h. Main thread. */
+#include "vmhost/guest_kernel.h"
+#include "vmhost/ksyms.h"
+#include "vmhost/log.h"
+#include <endian.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Where x86-64 Linux maps its image (Documentation/arch/x86/x86_64/mm.rst): one GiB, one page directory. */
+#define IMAGE_START 0xffffffff80000000ull
+#define IMAGE_MAX   (128ull << 20) /* of it is searched, from the first mapped page on */
+#define MAX_RUNS    2048
+#define BIG	    (2ull << 20)
+#define PTE_PRESENT 1ull
+#define PTE_LARGE   (1ull << 7)
+#define PTE_ADDR    0x000ffffffffff000ull
+#define FIRST_US    300000	/* between searches; twice as long each time */
+#define LAST_US	    16000000
+#define CHECK_US    2000000	/* between looks whether it is still the same kernel */
+
+/* Mapped in one piece, virtually and physically. */
+struct run {
+	uint64_t gva, gpa, size;
+};
+
+static const struct {
+	const char *name, *from, *to;
+} sections[] = {
+	{"kernel text", "_text", "_etext"},
+	{"kernel rodata", "__start_rodata", "__end_rodata"},
+	{"kernel data", "_sdata", "_edata"},
+	{"kernel init", "__init_begin", "__init_end"},
+	{"kernel bss", "__bss_start", "__bss_stop"},
+};
+#define NSECTIONS (sizeof(sections) / sizeof(sections[0]))
+
+struct guest_kernel {
+	struct vmc_vm *vm;
+	struct log *log;
+	struct event *step_ev;
+	struct vmc_boot_range map[VMC_BOOT_MAP]; /* e820 */
+	uint32_t nmap;
+	uint64_t initrd, initrd_size;
+
+	uint64_t next_us, wait_us; /* not before; how long after that */
+	bool searching;
+	uint64_t at;	   /* how far the search is */
+	struct run *runs;  /* ascending; while searching, and for sections */
+	size_t nruns;
+	struct ksyms *syms;
+	uint64_t base;	   /* its first mapped page */
+	uint64_t from[NSECTIONS], to[NSECTIONS];
+};
+
+/* ---- where it is mapped ---- */
+
+static bool read_table(struct vmc_vm *vm, uint64_t entry, uint64_t *out)
+{
+	if (!(entry & PTE_PRESENT) || (vmc_mem_read(vm, entry & PTE_ADDR, out, VMC_PAGE_SIZE) < 0))
+		return false;
+	for (int i = 0; i < 512; i++)
+		out[i] = le64toh(out[i]);
+	return true;
+}
+
+/* The page directory of the image's GiB. */
+static bool find_directory(struct vmc_vm *vm, const struct vmc_sregs *s, uint64_t *out)
+{
+	uint64_t entry = (s->cr3 & PTE_ADDR) | PTE_PRESENT;
+	int levels = s->cr4 >> 12 & 1 ? 5 : 4; /* CR4.LA57 */
+
+	if (!(s->efer >> 10 & 1) || !(s->cr0 >> 31)) /* long mode, paging */
+		return false;
+	for (int level = levels; level > 2; level--) {
+		if (!read_table(vm, entry, out))
+			return false;
+		entry = out[IMAGE_START >> (12 + 9 * (level - 1)) & 511];
+		if (level == 3 && entry & PTE_LARGE)
+			return false;
+	}
+	return read_table(vm, entry, out);
+}
+
+static bool add_run(struct guest_kernel *gk, uint64_t gva, uint64_t gpa, uint64_t size)
+{
+	struct run *last = gk->nruns ? &gk->runs[gk->nruns - 1] : NULL;
+
+	if (last && last->gva + last->size == gva && last->gpa + last->size == gpa) {
+		last->size += size;
+		return true;
+	}
+	if (gk->nruns == MAX_RUNS)
+		return false;
+	gk->runs[gk->nruns++] = (struct run){gva, gpa, size};
+	return true;
+}
+
+static void find_runs(struct guest_kernel *gk, const uint64_t *dir)
+{
+	uint64_t table[512], gva;
+
+	gk->nruns = 0;
+	for (int i = 0; i < 512; i++) {
+		gva = IMAGE_START + (uint64_t)i * BIG;
+		if (gk->nruns && gva - gk->runs[0].gva >= IMAGE_MAX)
+			return;
+		if ((dir[i] & (PTE_PRESENT | PTE_LARGE)) == (PTE_PRESENT | PTE_LARGE)) {
+			if (!add_run(gk, gva, dir[i] & PTE_ADDR & ~(BIG - 1), BIG))
+				return;
+			continue;
+		}
+		if (!read_table(gk->vm, dir[i], table))
+			continue;
+		for (int k = 0; k < 512; k++)
+			if (table[k] & PTE_PRESENT &&
+				!add_run(gk, gva + (uint64_t)k * VMC_PAGE_SIZE, table[k] & PTE_ADDR, VMC_PAGE_SIZE))
+				return;
+	}
+}
+
+static uint64_t first_mapped(const uint64_t *dir)
+{
+	for (uint64_t i = 0; i < 512; i++)
+		if (dir[i] & PTE_PRESENT)
+			return IMAGE_START + i * BIG;
+	return 0;
+}
+
+static const struct run *run_of(const struct guest_kernel *gk, uint64_t gva)
+{
+	size_t lo = 0, hi = gk->nruns;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (gva - gk->runs[mid].gva < gk->runs[mid].size && gva >= gk->runs[mid].gva)
+			return &gk->runs[mid];
+		if (gk->runs[mid].gva > gva)
+			hi = mid;
+		else
+			lo = mid + 1;
+	}
+	return NULL;
+}
+
+static int read_gva(void *arg, uint64_t gva, void *buf, size_t len)
+{
+	struct guest_kernel *gk = arg;
+	char *to = buf;
+
+	while (len) {
+		const struct run *r = run_of(gk, gva);
+		size_t n = r ? r->gva + r->size - gva : 0;
+
+		n = n < len ? n : len;
+		if (!r || vmc_mem_read(gk->vm, r->gpa + (gva - r->gva), to, n) < 0)
+			return -EFAULT;
+		gva += n;
+		to += n;
+		len -= n;
+	}
+	return 0;
+}
+
+/* ---- the search ---- */
+
+static void stop_search(struct guest_kernel *gk)
+{
+	gk->searching = false;
+	if (gk->step_ev)
+		event_del(gk->step_ev);
+}
+
+static void forget_symbols(struct guest_kernel *gk)
+{
+	stop_search(gk);
+	ksyms_free(gk->syms);
+	gk->syms = NULL;
+	gk->base = 0;
+	gk->nruns = 0;
+	gk->next_us = 0;
+	gk->wait_us = FIRST_US;
+	memset(gk->from, 0, sizeof(gk->from));
+	memset(gk->to, 0, sizeof(gk->to));
+}
+
+void guest_kernel_replaced(struct guest_kernel *gk)
+{
+	forget_symbols(gk);
+	gk->initrd = gk->initrd_size = 0;
+}
+
+static void found(struct guest_kernel *gk)
+{
+	const char *names[2 * NSECTIONS];
+	uint64_t at[2 * NSECTIONS];
+
+	for (size_t i = 0; i < NSECTIONS; i++) {
+		names[2 * i] = sections[i].from;
+		names[2 * i + 1] = sections[i].to;
+	}
+	ksyms_lookup(gk->syms, names, at, 2 * NSECTIONS);
+	for (size_t i = 0; i < NSECTIONS; i++) {
+		gk->from[i] = at[2 * i];
+		gk->to[i] = at[2 * i + 1];
+	}
+	log_line(gk->log, "the guest's kernel is Linux, mapped at %#llx, with %zu symbols of its own",
+		(unsigned long long)gk->base, ksyms_count(gk->syms));
+}
+
+bool guest_kernel_step(struct guest_kernel *gk)
+{
+	struct ksyms_source src = {.read = read_gva, .arg = gk};
+	const struct run *last;
+	int rc;
+
+	if (!gk->searching)
+		return false;
+	last = &gk->runs[gk->nruns - 1];
+	src.start = gk->runs[0].gva;
+	src.end = last->gva + last->size;
+	rc = ksyms_scan(&src, gk->at, &gk->syms);
+	gk->at += KSYMS_STEP;
+	if (rc > 0)
+		found(gk);
+	if (rc == 0 && gk->at < src.end)
+		return true;
+	stop_search(gk);
+	return false;
+}
+
+static void on_step(evutil_socket_t fd, short what, void *arg)
+{
+	static const struct timeval soon = {0, 1000};
+	struct guest_kernel *gk = arg;
+
+	if (guest_kernel_step(gk))
+		event_add(gk->step_ev, &soon);
+}
+
+void guest_kernel_look(struct guest_kernel *gk, const struct vmc_regs *r, const struct vmc_sregs *s, uint64_t now_us)
+{
+	static const struct timeval now = {0, 0};
+	uint64_t dir[512], base;
+
+	/* User mode may see next to nothing of the kernel (page-table isolation). */
+	if (gk->searching || now_us < gk->next_us || s->ss.dpl == 3 || r->rip < IMAGE_START)
+		return;
+	base = find_directory(gk->vm, s, dir) ? first_mapped(dir) : 0;
+	if (gk->syms && base == gk->base) {
+		gk->next_us = now_us + CHECK_US;
+		return;
+	}
+	if (gk->syms)
+		forget_symbols(gk); /* another kernel, by kexec */
+	gk->next_us = now_us + gk->wait_us;
+	gk->wait_us = gk->wait_us * 2 > LAST_US ? LAST_US : gk->wait_us * 2;
+	if (!base)
+		return;
+	find_runs(gk, dir);
+	if (!gk->nruns)
+		return;
+	gk->base = gk->runs[0].gva;
+	gk->at = gk->base;
+	gk->searching = true;
+	if (gk->step_ev)
+		event_add(gk->step_ev, &now);
+}
+
+/* ---- what is known ---- */
+
+static json_t *hex(uint64_t v)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "0x%" PRIx64, v);
+	return json_string(text);
+}
+
+int guest_kernel_symbol(const struct guest_kernel *gk, uint64_t gva, char *out, size_t size)
+{
+	return gk->syms ? ksyms_find(gk->syms, gva, out, size) : -ENOENT;
+}
+
+uint64_t guest_kernel_address(const struct guest_kernel *gk, const char *name)
+{
+	uint64_t at = 0;
+
+	if (gk->syms)
+		ksyms_lookup(gk->syms, &name, &at, 1);
+	return at;
+}
+
+json_t *guest_kernel_json(const struct guest_kernel *gk)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; gk->syms && i < NSECTIONS; i++)
+		if (gk->from[i] && gk->to[i] > gk->from[i])
+			json_array_append_new(list, json_pack("{s:s, s:o, s:o}", "name", sections[i].name, "start",
+				hex(gk->from[i]), "end", hex(gk->to[i])));
+	return json_pack("{s:s, s:o, s:I, s:o}", "state", gk->syms ? "found" : gk->searching ? "searching" : "unknown",
+		"base", gk->syms ? hex(gk->base) : json_null(), "symbols",
+		(json_int_t)(gk->syms ? ksyms_count(gk->syms) : 0), "sections", list);
+}
+
+static const char *e820_name(uint32_t type)
+{
+	static const char *const names[] = {"", "usable", "reserved", "ACPI data", "ACPI NVS", "unusable"};
+
+	return type && type < sizeof(names) / sizeof(names[0]) ? names[type] : "other";
+}
+
+/* A section as far as it is one piece of physical memory, which it is in every stock kernel. */
+static void section(const struct guest_kernel *gk, size_t i, guest_kernel_entry *entry, void *arg)
+{
+	const struct run *r = run_of(gk, gk->from[i]);
+	uint64_t gva = gk->from[i], size = 0, gpa;
+
+	if (!r || gk->to[i] <= gva || gk->to[i] - gva > IMAGE_MAX)
+		return;
+	gpa = r->gpa + (gva - r->gva);
+	while (r && gva < gk->to[i] && r->gpa + (gva - r->gva) == gpa + size) {
+		uint64_t n = r->gva + r->size < gk->to[i] ? r->gva + r->size - gva : gk->to[i] - gva;
+
+		size += n;
+		gva += n;
+		r = run_of(gk, gva);
+	}
+	entry(arg, "kernel", sections[i].name, gpa, size);
+}
+
+void guest_kernel_map(const struct guest_kernel *gk, guest_kernel_entry *entry, void *arg)
+{
+	for (uint32_t i = 0; i < gk->nmap; i++)
+		entry(arg, "e820", e820_name(gk->map[i].type), gk->map[i].gpa, gk->map[i].size);
+	if (gk->initrd_size)
+		entry(arg, "initrd", "initrd, as loaded", gk->initrd, gk->initrd_size);
+	for (size_t i = 0; gk->syms && i < NSECTIONS; i++)
+		if (gk->from[i])
+			section(gk, i, entry, arg);
+}
+
+void guest_kernel_booted(struct guest_kernel *gk, const struct vmc_boot_info *info, uint64_t initrd_size)
+{
+	forget_symbols(gk);
+	gk->nmap = info->nmap < VMC_BOOT_MAP ? info->nmap : VMC_BOOT_MAP;
+	memcpy(gk->map, info->map, gk->nmap * sizeof(gk->map[0]));
+	gk->initrd = info->initrd_gpa;
+	gk->initrd_size = info->initrd_gpa ? initrd_size : 0;
+}
+
+int guest_kernel_new(struct vmc_vm *vm, struct event_base *base, struct log *log, struct guest_kernel **out)
+{
+	struct guest_kernel *gk = calloc(1, sizeof(*gk));
+
+	if (!gk)
+		return -ENOMEM;
+	gk->vm = vm;
+	gk->log = log;
+	gk->runs = calloc(MAX_RUNS, sizeof(*gk->runs));
+	gk->step_ev = base ? event_new(base, -1, 0, on_step, gk) : NULL;
+	if (!gk->runs || (base && !gk->step_ev)) {
+		guest_kernel_free(gk);
+		return -ENOMEM;
+	}
+	forget_symbols(gk);
+	*out = gk;
+	return 0;
+}
+
+void guest_kernel_free(struct guest_kernel *gk)
+{
+	if (!gk)
+		return;
+	if (gk->step_ev)
+		event_free(gk->step_ev);
+	ksyms_free(gk->syms);
+	free(gk->runs);
+	free(gk);
+}
