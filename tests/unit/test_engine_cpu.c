@@ -42,14 +42,14 @@ static const struct kvm_cpuid_entry2 rich[] = {
 };
 #define N (sizeof(rich) / sizeof(rich[0]))
 
-struct list {
+union list {
 	struct kvm_cpuid2 c;
-	struct kvm_cpuid_entry2 e[N];
+	uint8_t room[sizeof(struct kvm_cpuid2) + N * sizeof(struct kvm_cpuid_entry2)];
 };
 
 static char err[400];
 
-static struct kvm_cpuid2 *fresh(struct list *l)
+static struct kvm_cpuid2 *fresh(union list *l)
 {
 	memset(l, 0, sizeof(*l));
 	l->c.nent = N;
@@ -58,7 +58,7 @@ static struct kvm_cpuid2 *fresh(struct list *l)
 }
 
 /* What @text makes of the rich one. */
-static struct kvm_cpuid2 *made(struct list *l, const char *text)
+static struct kvm_cpuid2 *made(union list *l, const char *text)
 {
 	struct kvm_cpuid2 *c = fresh(l);
 
@@ -69,7 +69,7 @@ static struct kvm_cpuid2 *made(struct list *l, const char *text)
 
 static void refused(const char *text, int rc, const char *why)
 {
-	struct list l;
+	union list l;
 
 	err[0] = '\0';
 	assert_int_equal(cpu_choose(fresh(&l), text, err, sizeof(err)), rc);
@@ -81,14 +81,14 @@ static void refused(const char *text, int rc, const char *why)
 
 static void host_is_the_host(void **state)
 {
-	struct list l;
+	union list l;
 
 	assert_memory_equal(made(&l, "host")->entries, rich, sizeof(rich));
 }
 
 static void a_feature_goes_with_what_needs_it(void **state)
 {
-	struct list l;
+	union list l;
 	struct kvm_cpuid2 *c = made(&l, "host,-avx2");
 
 	assert_false(cpu_has(c, "avx2"));
@@ -116,7 +116,7 @@ static void a_feature_goes_with_what_needs_it(void **state)
 
 static void the_last_word_counts(void **state)
 {
-	struct list l;
+	union list l;
 
 	assert_true(cpu_has(made(&l, "host,-aes,+aes"), "aes"));
 	assert_false(cpu_has(made(&l, "host,+aes,-aes"), "aes"));
@@ -125,7 +125,7 @@ static void the_last_word_counts(void **state)
 
 static void baseline_is_x86_64_v2(void **state)
 {
-	struct list l;
+	union list l;
 	struct kvm_cpuid2 *c = made(&l, "baseline");
 
 	assert_true(cpu_has(c, "sse4_2"));
@@ -158,7 +158,7 @@ static void baseline_is_x86_64_v2(void **state)
 static void what_amd_tells_twice_is_told_alike(void **state)
 {
 	struct kvm_cpuid2 *c;
-	struct list l;
+	union list l;
 
 	fresh(&l)->entries[14].edx |= 0x0183f3ff;
 	c = &l.c;
@@ -193,7 +193,7 @@ static void wrong_texts(void **state)
 
 static void baseline_of_a_poor_host(void **state)
 {
-	struct list l;
+	union list l;
 	struct kvm_cpuid2 *c = fresh(&l);
 
 	cpu_entry(c, 1, 0)->ecx &= ~(1u << 20);
@@ -203,7 +203,7 @@ static void baseline_of_a_poor_host(void **state)
 
 static void what_is_lacking_is_named(void **state)
 {
-	struct list a, b;
+	union list a, b;
 	char names[64];
 
 	assert_int_equal(cpu_lacking(made(&a, "baseline"), made(&b, "host"), names, sizeof(names)), 0);
@@ -228,7 +228,7 @@ static struct vmc_vm *vm_with(const char *cpu, int want)
 
 static void a_vm_says_what_is_missing(void **state)
 {
-	struct list l;
+	union list l;
 
 	fake_kvm_install();
 	fake_kvm_cpuid(fresh(&l));
@@ -241,7 +241,7 @@ static void states_of_other_cpus(void **state)
 {
 	struct vmc_vm *vm;
 	struct vmc_out out;
-	struct list l;
+	union list l;
 
 	fake_kvm_install();
 	fake_kvm_cpuid(fresh(&l));
