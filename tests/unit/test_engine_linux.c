@@ -135,6 +135,42 @@ static void zero_page(void **state)
 	assert_int_equal(ram, 16 * MIB - 0x10000 - 0x60000);
 }
 
+/* 5 GiB: 3 below the hole and 2 above. An initrd that might go anywhere ends below the hole. */
+static void ram_on_both_sides_of_the_hole(void **state)
+{
+	struct vmc_config cfg = {.id = "large", .ram_bytes = 5ull << 30, .vcpus = 1, .managed = true};
+	static uint8_t initrd[5000];
+	struct vmc_boot_params p = {.kernel = &bz, .kernel_size = sizeof(bz), .initrd = initrd,
+		.initrd_size = sizeof(initrd)};
+	struct vmc_boot_info info;
+	struct boot_params z;
+	struct vmc_regs regs;
+	uint64_t low = 0, high = 0, last = 0;
+	char err[200];
+
+	vmc_vm_free(vm);
+	vm = NULL;
+	assert_int_equal(vmc_vm_new(&cfg, &vm, err, sizeof(err)), 0);
+	test_bz_header(&bz)->initrd_addr_max = 0xffffffff;
+	assert_int_equal(vmc_boot_load(vm, &p, &info), 0);
+	assert_int_equal(info.initrd_gpa, 0xc0000000 - 8192);
+	assert_int_equal(vmc_vcpu_get_regs(vmc_vcpu_get(vm, 0), &regs), 0);
+	read_guest(regs.rsi, &z, sizeof(z));
+	for (unsigned i = 0; i < z.e820_entries; i++) {
+		const struct boot_e820_entry *e = &z.e820_table[i];
+
+		assert_true(e->addr >= last); /* ascending, no overlap */
+		last = e->addr + e->size;
+		if (e->type == 1 && e->addr < 0xc0000000)
+			low += e->size;
+		else if (e->type == 1)
+			high += e->size;
+		assert_true(e->addr + e->size <= 0xc0000000 || e->addr >= 1ull << 32);
+	}
+	assert_int_equal(low, 0xc0000000 - 0x60000);
+	assert_int_equal(high, 2ull << 30);
+}
+
 /* Where it would like to be is taken: it goes elsewhere, aligned, if it says that it can. */
 static void another_place(void **state)
 {
@@ -224,6 +260,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_good_image, setup, teardown),
 		cmocka_unit_test_setup_teardown(zero_page, setup, teardown),
+		cmocka_unit_test_setup_teardown(ram_on_both_sides_of_the_hole, setup, teardown),
 		cmocka_unit_test_setup_teardown(another_place, setup, teardown),
 		cmocka_unit_test_setup_teardown(broken_images, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_the_caller_gets_wrong, setup, teardown),
