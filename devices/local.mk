@@ -9,7 +9,9 @@ libdevices_la_SOURCES = \
 	devices/net.h devices/virtio_net.c \
 	devices/disk.h devices/virtio_blk.h devices/virtio_blk.c \
 	devices/block.h devices/block.c devices/block_uring.c devices/block_threads.c \
-	devices/virtio_console.c devices/virtio_rng.c devices/uart8250.c devices/rtc.c devices/i8042.c devices/debug_exit.c \
+	devices/virtio_console.c devices/virtio_rng.c \
+	devices/balloon.h devices/virtio_balloon_priv.h devices/virtio_balloon.c devices/virtio_balloon_stats.c \
+	devices/uart8250.c devices/rtc.c devices/i8042.c devices/debug_exit.c \
 	devices/acpi.h devices/acpi.c devices/acpi_pm.c devices/pvpanic.c
 libdevices_la_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS) $(URING_CFLAGS)
 libdevices_la_LIBADD = $(URING_LIBS) -lpthread

@@ -5,6 +5,7 @@
  */
 #include "devices/machine.h"
 #include "devices/acpi.h"
+#include "devices/balloon.h"
 #include "devices/block.h"
 #include "devices/models.h"
 #include "devices/pci.h"
@@ -20,6 +21,7 @@ enum {
 	COM1_GSI = 4,
 	CONSOLE_SLOT = 1,
 	RNG_SLOT = 2,
+	BALLOON_SLOT = 3,
 	DISK_SLOT = 5, /* the first; DISK_MAX of them */
 	SLOTS = 32,
 };
@@ -28,6 +30,7 @@ struct machine {
 	struct vmc_vm *vm;
 	struct machine_config cfg;
 	struct pci_bus *pci;
+	struct vdev *balloon; /* NULL: none */
 	struct virtio_pci *virtio[SLOTS]; /* by PCI slot; NULL: none there */
 	struct uart8250 *com1;
 	struct rtc *rtc;
@@ -118,6 +121,21 @@ static int add_disks(struct machine *m, struct event_base *base)
 	return rc;
 }
 
+static int add_balloon(struct machine *m, struct event_base *base)
+{
+	struct vdev *v;
+	int rc;
+
+	if (!m->cfg.balloon)
+		return 0;
+	rc = virtio_balloon_new(m->vm, base, m->cfg.balloon_changed, m->cfg.host, &v);
+	if (rc == 0)
+		rc = add_virtio(m, base, BALLOON_SLOT, "balloon", v);
+	if (rc == 0)
+		m->balloon = v;
+	return rc;
+}
+
 /* The list. */
 static int add_devices(struct machine *m, struct event_base *base)
 {
@@ -135,7 +153,9 @@ static int add_devices(struct machine *m, struct event_base *base)
 		(rc = add_console(m, base)) < 0 ||
 		(rc = add_rng(m, base)) < 0)
 		return rc;
-	rc = add_nets(m, base);
+	rc = add_balloon(m, base);
+	if (rc == 0)
+		rc = add_nets(m, base);
 	return rc < 0 ? rc : add_disks(m, base);
 }
 
@@ -235,4 +255,42 @@ void machine_disk_replace(struct machine *m, unsigned disk, int fd)
 int machine_disk_fd(struct machine *m, unsigned disk)
 {
 	return block_fd(virtio_blk_block(m->disk[disk]));
+}
+
+enum { BALLOON_ASKED_MS = 10000 }; /* who looks at statistics asks again before that */
+
+int machine_balloon_set(struct machine *m, uint64_t bytes)
+{
+	uint64_t ram = vmc_mem_size(m->vm);
+
+	if (!m->balloon)
+		return vmc_fail(m->vm, -ENODEV, "this VM has no balloon");
+	vmc_device_lock(m->vm);
+	virtio_balloon_set(m->balloon, bytes < ram ? ram - bytes : 0);
+	vmc_device_unlock(m->vm);
+	return 0;
+}
+
+int machine_balloon_info(struct machine *m, uint32_t poll_ms, struct balloon_info *info)
+{
+	if (!m->balloon)
+		return vmc_fail(m->vm, -ENODEV, "this VM has no balloon");
+	vmc_device_lock(m->vm);
+	if (poll_ms)
+		virtio_balloon_poll(m->balloon, poll_ms, BALLOON_ASKED_MS + poll_ms);
+	virtio_balloon_info(m->balloon, info);
+	vmc_device_unlock(m->vm);
+	return 0;
+}
+
+int64_t machine_balloon_held(struct machine *m, uint64_t gpa, uint64_t len)
+{
+	uint64_t held;
+
+	if (!m->balloon)
+		return -1;
+	vmc_device_lock(m->vm);
+	held = virtio_balloon_held(m->balloon, gpa, len);
+	vmc_device_unlock(m->vm);
+	return (int64_t)held;
 }

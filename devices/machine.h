@@ -8,8 +8,8 @@
  *           4 GiB .. RAM that did not fit below
  *   lines   1 i8042 · 4 8250 · 8 RTC · 9 ACPI · 10 virtio-console without MSI-X (INTA, its Interrupt Line register
  *           says so) · 16..23 INTA of the other slots (machine_intx_gsi())
- *   PCI     00:00.0 host bridge · 00:01.0 virtio-console · 00:02.0 virtio-rng (BARs assigned and decoding on at
- *           power-on) · 00:0d.0 .. 00:10.0 virtio-net
+ *   PCI     00:00.0 host bridge · 00:01.0 virtio-console · 00:02.0 virtio-rng · 00:03.0 virtio-balloon ·
+ *           00:0d.0 .. 00:10.0 virtio-net (BARs assigned and decoding on at power-on)
  */
 #ifndef DEVICES_MACHINE_H
 #define DEVICES_MACHINE_H
@@ -25,6 +25,7 @@
 #define MACHINE_NET_SLOT 13
 #define MACHINE_NETS     4
 
+struct balloon_info;
 struct event_base;
 struct machine;
 
@@ -41,6 +42,9 @@ struct machine_config {
 	uint64_t rng_rate; /* its bytes a second at most, 0: no limit */
 	const struct dev_net_config *nets; /* names live as long as the machine */
 	unsigned nnets;
+	bool balloon;
+	void (*balloon_changed)(void *host, uint64_t actual); /* bytes in it; main loop; may be NULL */
+	void *host;
 };
 
 
@@ -61,6 +65,13 @@ bool machine_disk_info(struct machine *m, unsigned disk, struct disk_info *info)
 void machine_disk_replace(struct machine *m, unsigned disk, int fd);
 /** machine_disk_fd() - the file of a disk, borrowed. */
 int machine_disk_fd(struct machine *m, unsigned disk);
+/** machine_balloon_set() - how many bytes of RAM the guest shall keep; more than it has: all. */
+int machine_balloon_set(struct machine *m, uint64_t bytes);
+/** machine_balloon_info() - -ENODEV: this VM has none. @poll_ms: statistics come at that interval for a while;
+ * 0: as they are. */
+int machine_balloon_info(struct machine *m, uint32_t poll_ms, struct balloon_info *info);
+/** machine_balloon_held() - bytes of [gpa, gpa + len) that are in the balloon; -1: this VM has none. */
+int64_t machine_balloon_held(struct machine *m, uint64_t gpa, uint64_t len);
 /** machine_stream() - 0: hvc0, 1: ttyS0; NULL beyond. */
 struct dev_stream *machine_stream(struct machine *m, unsigned index);
 /** machine_net() - a network card's host side; NULL beyond the last. */

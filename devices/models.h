@@ -22,6 +22,18 @@ int virtio_rng_new(struct vmc_vm *vm, struct event_base *base, uint64_t rate, st
  * it. */
 int virtio_net_new(struct vmc_vm *vm, const struct dev_net_config *cfg, struct vdev **out,
 	struct dev_net **net);
+struct balloon_info;
+/** virtio_balloon_new() - virtio 1.2 §5.5. @changed: its size has changed, in bytes; main loop, at most once a second,
+ * may be NULL. */
+int virtio_balloon_new(struct vmc_vm *vm, struct event_base *base,
+	void (*changed)(void *host, uint64_t actual), void *host, struct vdev **out);
+/** virtio_balloon_set() - how many bytes the guest shall hand over. */
+void virtio_balloon_set(struct vdev *v, uint64_t bytes);
+void virtio_balloon_info(const struct vdev *v, struct balloon_info *info);
+/** virtio_balloon_held() - bytes of [gpa, gpa + len), whole pages, that are handed over. */
+uint64_t virtio_balloon_held(const struct vdev *v, uint64_t gpa, uint64_t len);
+/** virtio_balloon_poll() - ask for statistics now and then every @interval_ms, for the next @for_ms. */
+void virtio_balloon_poll(struct vdev *v, uint32_t interval_ms, uint32_t for_ms);
 
 struct uart8250;
 /** uart8250_new() - a 16550A at @port with its line on @gsi, added to @vm as @id. */

@@ -10,7 +10,7 @@
 #define DEVICES_VIRTIO_H
 #include "devices/virtq.h"
 
-#define VDEV_QUEUES 4
+#define VDEV_QUEUES 5
 
 #define VIRTIO_BIT(n) (1ull << (n))
 

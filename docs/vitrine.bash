@@ -28,7 +28,7 @@ _vitrine() {
 	*:--config|*:--kernel|*:--initrd|*:--disk|*:--root|*:--modules|run:-D|run:-f|run:-k|run:-i|:-c) compopt -o filenames 2>/dev/null
 		_vitrine_words < <(compgen -f -- "$cur"); return ;;
 	*:--stream) _vitrine_words <<<$'hvc0\nttyS0'; return ;;
-	*:--sandbox|*:--rng) _vitrine_words <<<$'yes\nno'; return ;;
+	*:--sandbox|*:--rng|*:--balloon) _vitrine_words <<<$'yes\nno'; return ;;
 	*:--on-panic) _vitrine_words <<<$'go-on\npause'; return ;;
 	run:--cpu) _vitrine_words <<<$'host\nbaseline'; return ;;
 	*:--on-shutdown) _vitrine_words <<<$'stop\nexit'; return ;;

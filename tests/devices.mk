@@ -13,7 +13,8 @@ tests_unit_test_devices_net_SOURCES = tests/unit/test_devices_net.c
 tests_unit_test_devices_net_CFLAGS = $(AM_CFLAGS) $(UNIT_CFLAGS)
 tests_unit_test_devices_net_LDADD = $(DEVTEST_LIBS) $(UNIT_LIBS)
 check_PROGRAMS += tests/unit/test_devices_virtq tests/unit/test_devices_pci tests/unit/test_devices_virtio \
-	tests/unit/test_devices_isa tests/unit/test_devices_acpi tests/unit/test_devices_state tests/unit/test_devices_rng
+	tests/unit/test_devices_isa tests/unit/test_devices_acpi tests/unit/test_devices_state tests/unit/test_devices_rng \
+	tests/unit/test_devices_balloon
 tests_unit_test_devices_virtq_SOURCES = tests/unit/test_devices_virtq.c
 tests_unit_test_devices_virtq_CFLAGS = $(AM_CFLAGS) $(UNIT_CFLAGS)
 tests_unit_test_devices_virtq_LDADD = $(DEVTEST_LIBS) $(UNIT_LIBS)
@@ -39,6 +40,9 @@ check_PROGRAMS += tests/unit/test_devices_blk
 tests_unit_test_devices_blk_SOURCES = tests/unit/test_devices_blk.c
 tests_unit_test_devices_blk_CFLAGS = $(AM_CFLAGS) $(UNIT_CFLAGS)
 tests_unit_test_devices_blk_LDADD = $(DEVTEST_LIBS) $(UNIT_LIBS)
+tests_unit_test_devices_balloon_SOURCES = tests/unit/test_devices_balloon.c
+tests_unit_test_devices_balloon_CFLAGS = $(AM_CFLAGS) $(UNIT_CFLAGS)
+tests_unit_test_devices_balloon_LDADD = $(DEVTEST_LIBS) $(UNIT_LIBS)
 endif
 
 # On /dev/kvm: the driver is the test, its hands are a guest's.

@@ -34,6 +34,7 @@ int cli_send(int argc, char **argv);
 int cli_registers(int argc, char **argv);
 int cli_map(int argc, char **argv);
 int cli_devices(int argc, char **argv);
+int cli_balloon(int argc, char **argv);
 int cli_log(int argc, char **argv);
 int cli_check(int argc, char **argv);
 int cli_demo(int argc, char **argv);

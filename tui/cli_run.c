@@ -120,7 +120,7 @@ static int set_kernel(struct run *r, const char *what)
 	return 0;
 }
 
-enum { NAME, MEMORY, VCPUS, KERNEL, CPU, INITRD, APPEND, DISK, NET, RNG, CONFIG, SIZE, HISTORY, LOAD, SANDBOX, DIRTY_RING, PAUSED,
+enum { NAME, MEMORY, VCPUS, KERNEL, CPU, INITRD, APPEND, DISK, NET, RNG, BALLOON, CONFIG, SIZE, HISTORY, LOAD, SANDBOX, DIRTY_RING, PAUSED,
 	ON_SHUTDOWN, ON_PANIC, DETACH };
 
 static int collect(struct run *r, const struct cli_call *call)
@@ -150,6 +150,7 @@ static int collect(struct run *r, const struct cli_call *call)
 			return CLI_USAGE;
 	}
 	add(r, "--rng", v[RNG]);
+	add(r, "--balloon", v[BALLOON]);
 	add(r, "--console", v[SIZE]);
 	add(r, "--history", v[HISTORY]);
 	add(r, "--load", v[LOAD]);

@@ -30,6 +30,7 @@ static const struct cli_option run_options[] = {
 	{ "net", 'N', "user[,forward=tcp:[ADDR:]HOST:GUEST]...|tap,ifname=NAME[,mac=MAC]",
 		"a network card; may be repeated" },
 	{ "rng", 0, "yes|no", "an entropy source (default yes)" },
+	{ "balloon", 0, "yes|no", "a memory balloon (default yes)" },
 	{ "config", 'f', "FILE", "a definition to begin with; the other options win" },
 	{ "size", 's', "COLSxROWS", "size of the console (default: this terminal's when attached)" },
 	{ "history", 0, "SIZE", "console output kept for those who attach later (default 1M)" },
@@ -126,6 +127,9 @@ const struct cli_verb cli_verbs[] = {
 		"Flags: ro, the guest cannot write it; d, writes are logged." },
 	{ "devices", "[OPTIONS] VM", "Show the devices with their addresses, interrupts and queues.", cli_devices, 1, 1,
 		json_only, NULL },
+	{ "balloon", "[OPTIONS] VM [SIZE]", "Say how much memory the guest shall keep, or how much it keeps.", cli_balloon, 1, 2,
+		json_only, "A guest with a balloon driver (Linux: virtio_balloon) hands pages over until it keeps SIZE (256M, 2G) and "
+		"gets them back when SIZE grows." },
 	{ "log", "VM", "Print what the VM's process had to say, also after it has ended.", cli_log, 1, 1, NULL, NULL },
 	{ "check", "[OPTIONS]", "Say whether this host can run VMs, what is missing, and how to fix it.", cli_check, 0, 0,
 		json_only, "The exit status is 0 when all is ready, 4 when KVM cannot be used." },

@@ -21,6 +21,8 @@ int cmd_step(struct ui_cmd_call *call);
 int cmd_new(struct ui_cmd_call *call);
 int cmd_forget(struct ui_cmd_call *call);
 int cmd_select(struct ui_cmd_call *call);
+/* cmd_balloon.c */
+int cmd_balloon(struct ui_cmd_call *call);
 /* cmd_snapshot.c */
 int cmd_snapshot(struct ui_cmd_call *call);
 int cmd_load(struct ui_cmd_call *call);

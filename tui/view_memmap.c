@@ -321,6 +321,10 @@ static void details(struct memmap_panel *mp, int y)
 	if (e->resident >= 0) {
 		decode_size((uint64_t)e->resident, text, sizeof(text));
 		x += view_text(&mp->p, y, x, w - x, ROLE_DIM, "%s resident", text) + 2;
+		if (e->balloon) {
+			decode_size(e->balloon, text, sizeof(text));
+			x += view_text(&mp->p, y, x, w - x, ROLE_DIM, "%s in the balloon", text) + 2;
+		}
 	} else if (e->accesses) {
 		decode_grouped(e->accesses, text, sizeof(text));
 		x += view_text(&mp->p, y, x, w - x, ROLE_DIM, "%s exits served", text) + 2;
@@ -364,18 +368,23 @@ static void memmap_draw(struct panel *p)
 static void memmap_title(struct panel *p, char *out, size_t size)
 {
 	struct memmap_panel *mp = (struct memmap_panel *)p;
-	uint64_t ram = 0, resident = 0;
-	char a[16], b[16];
+	uint64_t ram = 0, resident = 0, balloon = 0;
+	char a[16], b[16], c[40] = "";
 
 	for (uint32_t i = 0; i < mp->map.n; i++)
 		if (mp->map.e[i].resident >= 0) {
 			ram += mp->map.e[i].size;
 			resident += (uint64_t)mp->map.e[i].resident;
+			balloon += mp->map.e[i].balloon;
 		}
 	decode_size(ram, a, sizeof(a));
 	decode_size(resident, b, sizeof(b));
+	if (balloon) {
+		decode_size(balloon, c, sizeof(c) - 16);
+		strcat(c, " in balloon");
+	}
 	if (mp->have_map)
-		snprintf(out, size, "%s · memory map · %s, %s resident", ui_vm_name(p->vm), a, b);
+		snprintf(out, size, "%s · memory map · %s, %s resident%s%s", ui_vm_name(p->vm), a, b, c[0] ? ", " : "", c);
 	else
 		snprintf(out, size, "%s · memory map", ui_vm_name(p->vm));
 }

@@ -6,5 +6,6 @@
 extern const struct qmp_command cmds_qemu[];     /* those that QEMU has */
 extern const struct qmp_command cmds_own[];      /* x-... */
 extern const struct qmp_command cmds_snapshot[]; /* snapshots and jobs */
+extern const struct qmp_command cmds_balloon[];
 
 #endif

@@ -219,7 +219,7 @@ const struct qmp_command cmds_qemu[] = {
 const struct qmp_command *const *host_commands(void)
 {
 	static const struct qmp_command *const tables[] = {
-		cmds_qemu, cmds_own, cmds_snapshot, NULL};
+		cmds_qemu, cmds_own, cmds_snapshot, cmds_balloon, NULL};
 
 	return tables;
 }

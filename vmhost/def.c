@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <vmcore/client.h>
 #include <vmcore/vm.h>
 
 #define AT(field) offsetof(struct vm_def, field)
@@ -30,6 +31,8 @@ const struct def_setting def_settings[] = {
 		"an entropy source for the guest (default yes)"},
 	{"rng_rate", "rng-rate", "SIZE", DEF_SIZE, AT(rng_rate), 0, 1 * GIB, NULL,
 		"random bytes a second that the guest may take; 0: any number (default 1M)"},
+	{"balloon", "balloon", "yes|no", DEF_BOOL, AT(balloon), 0, 0, NULL,
+		"a memory balloon: the guest gives memory back when asked, and tells of free pages (default yes)"},
 	{"console.cols", NULL, NULL, DEF_UINT, AT(cols), 2, 1000, NULL,
 		"columns of hvc0 (default 80)"},
 	{"console.rows", NULL, NULL, DEF_UINT, AT(rows), 1, 1000, NULL,
@@ -66,7 +69,7 @@ void def_init(struct vm_def *def)
 	def->cols = 80;
 	def->rows = 24;
 	def->history = 1 * MIB;
-	def->snapshots = def->sandbox = def->rng = true;
+	def->snapshots = def->sandbox = def->rng = def->balloon = true;
 	def->rng_rate = 1 * MIB;
 	def->on_shutdown = strdup("stop");
 	def->on_panic = strdup("go-on");
@@ -97,40 +100,7 @@ bool def_given(const struct vm_def *def, const char *key)
 
 int def_parse_size(const char *text, uint64_t *out)
 {
-	uint64_t value, unit = 1;
-	char *end;
-
-	if (text[0] < '0' || text[0] > '9') /* strtoull takes signs and blanks */
-		return -EINVAL;
-	errno = 0;
-	value = strtoull(text, &end, 0);
-	if (errno || end == text)
-		return -EINVAL;
-	switch (*end) {
-	case 'K':
-	case 'k':
-		unit = 1ull << 10;
-		break;
-	case 'M':
-	case 'm':
-		unit = MIB;
-		break;
-	case 'G':
-	case 'g':
-		unit = GIB;
-		break;
-	case '\0':
-		*out = value;
-		return 0;
-	default:
-		return -EINVAL;
-	}
-	end++;
-	if (end[0] == 'i' && end[1] == 'B') /* 256MiB */
-		end += 2;
-	if (*end || __builtin_mul_overflow(value, unit, out))
-		return -EINVAL;
-	return 0;
+	return vmc_parse_size(text, out);
 }
 
 /* A size the way a person writes it, for messages. */

@@ -45,7 +45,7 @@ struct vm_def {
 	char *cpu;                       /* vmc_cpu_check() is content with it */
 	uint64_t memory, vcpus, cols, rows, history, dirty_ring;
 	uint64_t rng_rate;
-	bool snapshots, sandbox, paused, rng;
+	bool snapshots, sandbox, paused, rng, balloon;
 	uint32_t ndisks, nnets;
 	struct def_disk disk[DEF_DISKS];
 	struct def_net net[DEF_NETS];

@@ -29,6 +29,16 @@ static int vm_fail(struct host *h, int rc, char *err, size_t err_size)
 	return rc;
 }
 
+/* QEMU's word for it: how much memory the guest keeps. */
+static void balloon_changed(void *arg, uint64_t in_balloon)
+{
+	struct host *h = arg;
+
+	if (h->control)
+		control_event(h->control, "BALLOON_CHANGE",
+			json_pack("{s:I}", "actual", (json_int_t)(vmc_mem_size(h->vm) - in_balloon)));
+}
+
 int host_machine_new(struct host *h, char *err, size_t err_size)
 {
 	struct machine_config cfg = {
@@ -46,6 +56,9 @@ int host_machine_new(struct host *h, char *err, size_t err_size)
 		.rng_rate = h->def.rng_rate,
 		.nets = nets_config(h->nets),
 		.nnets = nets_count(h->nets),
+		.balloon = h->def.balloon,
+		.balloon_changed = balloon_changed,
+		.host = h,
 	};
 	int rc = disks_machine(h, &cfg);
 

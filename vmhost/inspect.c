@@ -180,18 +180,19 @@ static void entry(json_t *map, const char *kind, const char *name, uint64_t star
 			     (json_int_t)accesses));
 }
 
-static void memory_entry(json_t *map, struct vmc_vm *vm, const struct vmc_mem_region *r)
+static void memory_entry(json_t *map, struct host *h, const struct vmc_mem_region *r)
 {
-	int64_t resident = vmc_mem_resident(vm, r->gpa, r->size);
+	int64_t resident = vmc_mem_resident(h->vm, r->gpa, r->size);
+	int64_t balloon = machine_balloon_held(h->machine, r->gpa, r->size);
 	int ro = !!(r->flags & VMC_MEM_READ_ONLY);
+	json_t *v = json_pack("{s:s, s:s, s:o, s:o, s:i, s:b, s:b, s:o, s:I}", "kind", ro ? "rom" : "ram", "name", r->name,
+		"start", qmp_hex(r->gpa), "size", qmp_hex(r->size), "slot", (int)r->slot, "read-only", ro, "dirty-log",
+		vmc_dirty_is_enabled(h->vm) && !ro, "resident",
+		resident >= 0 ? qmp_hex((uint64_t)resident) : json_null(), "accesses", (json_int_t)0);
 
-	json_array_append_new(
-		map, json_pack("{s:s, s:s, s:o, s:o, s:i, s:b, s:b, s:o, s:I}", "kind",
-			     ro ? "rom" : "ram", "name", r->name, "start", qmp_hex(r->gpa), "size",
-			     qmp_hex(r->size), "slot", (int)r->slot, "read-only", ro, "dirty-log",
-			     vmc_dirty_is_enabled(vm) && !ro, "resident",
-			     resident >= 0 ? qmp_hex((uint64_t)resident) : json_null(), "accesses",
-			     (json_int_t)0));
+	if (balloon >= 0 && !ro)
+		json_object_set_new(v, "balloon", qmp_hex((uint64_t)balloon));
+	json_array_append_new(map, v);
 }
 
 /* What KVM itself answers at (the PC's standard places). */
@@ -228,7 +229,7 @@ json_t *inspect_map(struct host *h)
 		nbus = vmc_bus_regions(vm, bus, MAX_ENTRIES);
 	}
 	for (size_t i = 0; i < nmem && i < MAX_ENTRIES; i++)
-		memory_entry(map, vm, &mem[i]);
+		memory_entry(map, h, &mem[i]);
 	guest_kernel_map(h->guest_kernel, guest_entry, map);
 	entry(map, "hole", "pci hole", VMC_HOLE_START, VMC_HOLE_END - VMC_HOLE_START, 0);
 	for (int pio = 0; pio <= 1; pio++) {

@@ -13,7 +13,7 @@ libvmhost_la_SOURCES = \
 	vmhost/broker.c vmhost/broker.h \
 	vmhost/broker_server.c \
 	vmhost/cmds.h \
-	vmhost/cmds_own.c \
+	vmhost/cmds_own.c vmhost/cmds_balloon.c \
 	vmhost/cmds_qemu.c \
 	vmhost/cmds_snapshot.c \
 	vmhost/console.c vmhost/console.h \

@@ -121,6 +121,8 @@ static int open_snapshot(struct host *h, struct snapshot *snap, char *err, size_
 	}
 	if (!def_given(&h->def, "rng"))
 		h->def.rng = m->rng;
+	if (!def_given(&h->def, "balloon"))
+		h->def.balloon = m->balloon;
 	h->def.cols = m->cols;
 	h->def.rows = m->rows;
 	return 0;

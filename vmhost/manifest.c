@@ -94,9 +94,9 @@ char *manifest_text(const struct manifest *m)
 		json_array_append_new(
 			regions, json_pack("{s:o, s:o}", "start", qmp_hex(m->regions[i].gpa),
 					 "size", qmp_hex(m->regions[i].size)));
-	config = json_pack("{s:o, s:i, s:i, s:i, s:o, s:o, s:b, s:s}", "memory", qmp_hex(m->memory), "vcpus",
+	config = json_pack("{s:o, s:i, s:i, s:i, s:o, s:o, s:b, s:b, s:s}", "memory", qmp_hex(m->memory), "vcpus",
 		(int)m->vcpus, "cols", m->cols, "rows", m->rows, "kernel", qmp_text(m->kernel),
-		"cmdline", qmp_text(m->cmdline), "rng", m->rng, "cpu", m->cpu);
+		"cmdline", qmp_text(m->cmdline), "rng", m->rng, "balloon", m->balloon, "cpu", m->cpu);
 	root = json_pack("{s:s, s:i, s:s, s:s, s:s, s:s, s:I, s:b, s:s, s:o, s:o, s:o}", "format",
 		FORMAT, "version", MANIFEST_VERSION, "id", m->id, "parent", m->parent, "name",
 		m->name, "vm", m->vm, "time", (json_int_t)m->time_s, "running", m->running,
@@ -182,8 +182,9 @@ static void read_config(struct reader *r, json_t *root, struct manifest *m)
 		if (!r->rc && *m->cpu && vmc_cpu_check(m->cpu, why, sizeof(why)) < 0)
 			bad(r, "\"cpu\": %s", why);
 	}
-	/* Snapshots from before this device have no such member. */
+	/* Snapshots from before these devices have no such members. */
 	m->rng = json_is_true(json_object_get(config, "rng"));
+	m->balloon = json_is_true(json_object_get(config, "balloon"));
 }
 
 static void read_regions(struct reader *r, json_t *root, struct manifest *m)

@@ -27,7 +27,7 @@ struct manifest {
 	uint16_t cols, rows;
 	char kernel[4096], cmdline[2048];
 	char cpu[VMC_CPU_MAX + 1]; /* as in the definition; "": not told, by an older vitrine */
-	bool rng; /* had it that device? */
+	bool rng, balloon; /* had it that device? */
 	/* what memory consists of, in the order of the file */
 	uint32_t nregions;
 	struct {

@@ -219,8 +219,102 @@ static void dumps(void)
 	vmc_vm_free(small);
 }
 
+static bool page_is(struct vmc_vm *vm, uint64_t gpa, uint8_t byte)
+{
+	uint8_t page[PAGE];
+
+	if (vmc_mem_read(vm, gpa, page, PAGE) < 0)
+		return false;
+	return page[0] == byte && memcmp(page, page + 1, PAGE - 1) == 0;
+}
+
+static void fill(struct vmc_vm *vm, uint64_t gpa, uint64_t n, uint8_t byte)
+{
+	uint8_t page[PAGE];
+
+	memset(page, byte, PAGE);
+	for (uint64_t i = 0; i < n; i++)
+		must(vm, vmc_mem_write(vm, gpa + i * PAGE, page, PAGE), "write");
+}
+
+struct seen {
+	uint64_t from, to, other, in;
+};
+
+static void count_dirty(void *arg, uint64_t gpa, uint64_t pages, const uint64_t *bits)
+{
+	struct seen *s = arg;
+
+	for (uint64_t i = 0; i < pages; i++)
+		if (bits[i / 64] >> i % 64 & 1) {
+			uint64_t at = gpa + i * PAGE;
+
+			if (at >= s->from && at < s->to)
+				s->in++;
+			else
+				s->other++;
+		}
+}
+
+static void discards(void)
+{
+	struct vmc_vm *vm = guest_vm(true, 1, 3200);
+	struct seen s = { 3 * GIB - 256 * PAGE, 3 * GIB, 0, 0 };
+	int64_t before, after;
+	uint8_t *rom = pages(1), *dev = pages(1);
+	int fd = temp_file(), fd2 = temp_file(), slot;
+
+	fill(vm, s.from, 256, 'a');
+	fill(vm, 4 * GIB, 4, 'b');
+	must(vm, vmc_dirty_enable(vm), "dirty");
+	before = vmc_mem_resident(vm, 0, 3 * GIB);
+	tap_ok(vmc_mem_discard(vm, s.from, 256 * PAGE) == 0 && page_is(vm, s.from, 0) && page_is(vm, 3 * GIB - PAGE, 0),
+		"discarded pages read as zeros");
+	must(vm, vmc_mem_discard(vm, s.from, 256 * PAGE), "discard"); /* page_is() brought some back */
+	after = vmc_mem_resident(vm, 0, 3 * GIB);
+	tap_ok(before - after >= (int64_t)(256 * PAGE), "and are the host's again: %lld of 1024 KiB",
+		(long long)(before - after) / 1024);
+	vmc_dirty_take(vm, NULL, count_dirty, &s);
+	tap_ok(s.in == 256 && s.other == 0, "they count as written, others do not");
+	must(vm, vmc_dirty_disable(vm), "dirty off");
+	slot = must(vm, vmc_mem_add(vm, ROM, rom, PAGE, VMC_MEM_READ_ONLY | VMC_MEM_RAM, "rom"), "rom");
+	must(vm, vmc_mem_add(vm, ROM + PAGE, dev, PAGE, 0, "device"), "device");
+	memset(rom, 'r', PAGE);
+	memset(dev, 'd', PAGE);
+	refused(vm, vmc_mem_discard(vm, ROM, PAGE), -EROFS, "discard", "a discard of read-only memory");
+	refused(vm, vmc_mem_discard(vm, ROM + PAGE, PAGE), -EFAULT, "RAM", "one of memory that is no RAM");
+	tap_ok(rom[0] == 'r' && dev[0] == 'd', "and both are as they were");
+	must(vm, vmc_mem_remove(vm, (uint32_t)slot), "remove");
+	refused(vm, vmc_mem_discard(vm, 3 * GIB - PAGE, 2 * PAGE), -EFAULT, "RAM", "one that runs into the hole");
+	refused(vm, vmc_mem_discard(vm, PAGE / 2, PAGE), -EINVAL, "whole pages", "half a page");
+	refused(vm, vmc_mem_discard(vm, UINT64_MAX - PAGE + 1, 2 * PAGE), -EINVAL, "whole pages", "a wrap around");
+	tap_ok(vmc_mem_discard(vm, 0, 0) == 0 && page_is(vm, 4 * GIB, 'b'), "nothing is discarded for nothing");
+	/* mapped from a dump: the file's pages, or zeros where it has none; and a dump has what the guest would read */
+	must(vm, vmc_mem_dump(vm, fd, NULL, NULL), "dump");
+	must(vm, vmc_mem_map_file(vm, fd), "map");
+	fill(vm, 4 * GIB, 2, 'c');
+	fill(vm, s.from, 2, 'c');
+	tap_ok(vmc_mem_discard(vm, 4 * GIB, PAGE) == 0 && vmc_mem_discard(vm, s.from, PAGE) == 0 &&
+		page_is(vm, 4 * GIB, 'b') && page_is(vm, 4 * GIB + PAGE, 'c') && page_is(vm, s.from, 0) &&
+		page_is(vm, s.from + PAGE, 'c'), "in RAM from a dump a discarded page is the dump's");
+	tap_ok(vmc_mem_dump(vm, fd2, NULL, NULL) == 0 && vmc_mem_map_file(vm, fd2) == 0 && page_is(vm, 4 * GIB, 'b') &&
+		page_is(vm, 4 * GIB + PAGE, 'c') && page_is(vm, 4 * GIB + 2 * PAGE, 'b') && page_is(vm, s.from, 0) &&
+		page_is(vm, s.from + PAGE, 'c'), "and so it is in the next dump");
+	guest_load(vm, spin);
+	must(vm, vmc_vm_start(vm), "start");
+	for (int i = 0; i < 50; i++)
+		must(vm, vmc_mem_discard(vm, DATA, PAGE), "discard");
+	tap_ok(guest_goes_on(vm, DATA), "a guest whose pages go while it runs goes on");
+	vmc_vm_free(vm);
+	munmap(rom, PAGE);
+	munmap(dev, PAGE);
+	close(fd);
+	close(fd2);
+}
+
 int main(void)
 {
+	discards();
 	layout();
 	refusals();
 	read_only();

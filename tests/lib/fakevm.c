@@ -21,6 +21,8 @@ struct entry {
 struct vmc_vm {
 	uint64_t ram_size;
 	uint8_t *ram, *rom, *dirty; /* dirty: a byte a page */
+	uint64_t discarded;
+	unsigned discards;
 	struct entry bus[96];
 	size_t nbus;
 	struct {
@@ -154,6 +156,43 @@ void vmc_mem_mark_dirty(struct vmc_vm *vm, uint64_t gpa, uint64_t len)
 	for (page = gpa / VMC_PAGE_SIZE; len && page <= (gpa + len - 1) / VMC_PAGE_SIZE; page++)
 		if (page < vm->ram_size / VMC_PAGE_SIZE)
 			vm->dirty[page] = 1;
+}
+
+int vmc_mem_discard(struct vmc_vm *vm, uint64_t gpa, uint64_t len)
+{
+	CHECK(vm->locked > 0);
+	if ((gpa | len) % VMC_PAGE_SIZE || gpa + len < gpa)
+		return vmc_fail(vm, -EINVAL, "not whole pages");
+	if (gpa >= FAKE_ROM && gpa < FAKE_ROM + FAKE_ROM_SIZE)
+		return -EROFS;
+	if (gpa > vm->ram_size || len > vm->ram_size - gpa)
+		return -EFAULT;
+	memset(vm->ram + gpa, 0, len);
+	vmc_mem_mark_dirty(vm, gpa, len);
+	vm->discarded += len;
+	vm->discards++;
+	return 0;
+}
+
+uint64_t fake_discarded(struct vmc_vm *vm, unsigned *calls)
+{
+	uint64_t n = vm->discarded;
+
+	if (calls)
+		*calls = vm->discards;
+	vm->discarded = vm->discards = 0;
+	return n;
+}
+
+size_t vmc_mem_regions(const struct vmc_vm *vm, struct vmc_mem_region *out, size_t max)
+{
+	const struct vmc_mem_region all[] = {
+		{ .slot = 0, .gpa = 0, .size = vm->ram_size, .hva = vm->ram, .flags = VMC_MEM_RAM },
+		{ .slot = 1, .gpa = FAKE_ROM, .size = FAKE_ROM_SIZE, .hva = vm->rom, .flags = VMC_MEM_READ_ONLY },
+	};
+
+	memcpy(out, all, (max < COUNT(all) ? max : COUNT(all)) * sizeof(all[0]));
+	return COUNT(all);
 }
 
 uint64_t vmc_mem_size(const struct vmc_vm *vm)

@@ -18,6 +18,8 @@ uint8_t *fake_ram(struct vmc_vm *vm, uint64_t gpa);
 bool fake_dirty_take(
 	struct vmc_vm *vm, uint64_t gpa); /* was the page marked since the last take? */
 void fake_dirty_clear(struct vmc_vm *vm);
+/** fake_discarded() - bytes given back with vmc_mem_discard(), and in how many calls, since the last time. */
+uint64_t fake_discarded(struct vmc_vm *vm, unsigned *calls);
 
 /* Guest accesses, under the device lock as from a vCPU; ioeventfds catch what KVM would. */
 void fake_io(struct vmc_vm *vm, enum vmc_bus bus, uint64_t addr, void *data, uint32_t len,

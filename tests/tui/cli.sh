@@ -102,6 +102,13 @@ run 0 "devices" vitrine devices shell
 said "shows the console" 'virtio-console0'
 run 0 "devices --json" vitrine devices --json shell
 check "is a list too" json 'map(.id) | index("virtio-console0") != null'
+run 0 "balloon" vitrine balloon shell 48M
+run 0 "balloon says what is so" vitrine balloon shell
+said "what is to be kept" 'to be kept +48M'
+said "and that the guest has no driver" 'no balloon driver'
+run 0 "balloon --json" vitrine balloon --json shell
+check "is JSON too" json '.wanted == 50331648 and .driver == false'
+run 2 "balloon of no size" vitrine balloon shell much
 run 0 "log" vitrine log shell
 said "says what was booted" 'booting'
 

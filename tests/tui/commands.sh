@@ -122,6 +122,7 @@ try_force_off() {
 	keys y
 	check "force-off: it is off the list" wait_for 10 unlisted doomed
 }
+try_balloon() { palette balloon a 16M; palette balloon a; expect "balloon: what is to be kept" '16 MiB to be kept'; }
 try_nmi() {
 	palette nmi a
 	expect "nmi: asks" 'non-maskable'

@@ -1,5 +1,6 @@
 /*
- * parse_views.c - the replies behind the views, typed: x-translate, x-read-memory, x-devices
+ * parse_views.c - the replies behind the views, typed: x-translate, x-read-memory, x-devices,
+ * x-balloon-stats
  * (docs/protocol.md). Pure functions, any thread.
  *
  * A reply comes from a VM process that a hostile guest may have taken over: every member is checked for
@@ -53,6 +54,64 @@ int vmc_parse_memory(const char *json, uint64_t *gpa, uint8_t *data, uint8_t *pr
 		rc = parse_hex(hex, data, present, max, len);
 	json_decref(root);
 	return rc;
+}
+
+int vmc_parse_balloon(const char *json, struct vmc_balloon *out)
+{
+	json_t *root = json ? json_loads(json, 0, NULL) : NULL, *v;
+	const char *name;
+
+	memset(out, 0, sizeof(*out));
+	if (!json_is_object(root)) {
+		json_decref(root);
+		return -EPROTO;
+	}
+	out->driver = json_opt_bool(root, "driver");
+	out->ram = json_opt_u64(root, "ram", UINT64_MAX);
+	out->wanted = json_opt_u64(root, "wanted", UINT64_MAX);
+	out->actual = json_opt_u64(root, "actual", UINT64_MAX);
+	out->held = json_opt_u64(root, "held", UINT64_MAX);
+	out->reported = json_opt_u64(root, "reported", UINT64_MAX);
+	out->refused = json_opt_u64(root, "refused-pages", UINT64_MAX);
+	out->repeated = json_opt_u64(root, "repeated-pages", UINT64_MAX);
+	out->stats_time_s = (int64_t)json_opt_u64(root, "last-update", INT64_MAX);
+	json_object_foreach(json_object_get(root, "stats"), name, v)
+	{
+		if (out->nstats == VMC_BALLOON_STATS || !json_is_integer(v) || strlen(name) >= sizeof(out->stats[0].name))
+			continue;
+		strcpy(out->stats[out->nstats].name, name);
+		out->stats[out->nstats++].value = (uint64_t)json_integer_value(v);
+	}
+	json_decref(root);
+	return 0;
+}
+
+int vmc_parse_size(const char *text, uint64_t *out)
+{
+	static const char units[] = "kmg";
+	const char *unit;
+	uint64_t value;
+	char *end;
+
+	if (text[0] < '0' || text[0] > '9') /* strtoull takes signs and blanks */
+		return -EINVAL;
+	errno = 0;
+	value = strtoull(text, &end, 0);
+	if (errno || end == text)
+		return -EINVAL;
+	if (!*end) {
+		*out = value;
+		return 0;
+	}
+	unit = strchr(units, *end | 32);
+	if (!unit || !(*end | 32))
+		return -EINVAL;
+	end++;
+	if (end[0] == 'i' && end[1] == 'B') /* 256MiB */
+		end += 2;
+	if (*end || __builtin_mul_overflow(value, 1ull << 10 * (unit - units + 1), out))
+		return -EINVAL;
+	return 0;
 }
 
 static void parse_queues(const json_t *arr, struct vmc_device_desc *d)

@@ -262,6 +262,7 @@ void parse_map_entry(const json_t *v, struct vmc_map_entry *e)
 	e->dirty_log = json_opt_bool(v, "dirty-log");
 	e->resident = json_get_u64(v, "resident", &resident) && resident <= INT64_MAX ? (int64_t)resident : -1;
 	e->accesses = json_opt_u64(v, "accesses", UINT64_MAX);
+	e->balloon = json_opt_u64(v, "balloon", UINT64_MAX);
 }
 
 static int parse_map(struct sample_store *store, const json_t *arr)

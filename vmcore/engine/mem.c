@@ -363,3 +363,54 @@ void vmc_mem_mark_dirty(struct vmc_vm *vm, uint64_t gpa, uint64_t len)
 	}
 	pthread_rwlock_unlock(&vm->mem_lock);
 }
+
+/* Each region's share of [gpa, gpa + len) is forgotten; check_range() has seen that there are regions. */
+static int discard_locked(struct vmc_vm *vm, uint64_t gpa, uint64_t len)
+{
+	while (len) {
+		struct region *r = mem_find_locked(vm, gpa);
+		uint64_t off = gpa - r->pub.gpa, n = r->pub.size - off;
+
+		n = n < len ? n : len;
+		/* Private mappings, of nothing or of a dump: what the guest wrote goes, and its page with it. KVM is told by
+		 * its MMU notifier. In a mapped file the page becomes the file's again: putting anonymous memory there instead
+		 * would cut the region into thousands of mappings. */
+		if (madvise((uint8_t *)r->pub.hva + off, n, MADV_DONTNEED) < 0)
+			return -errno;
+		/* After it: a harvest that comes in between sees either the old page or this mark. */
+		mem_mark_locked(r, off, n);
+		gpa += n;
+		len -= n;
+	}
+	return 0;
+}
+
+static int check_ram(const struct vmc_vm *vm, uint64_t gpa, uint64_t len)
+{
+	uint64_t end = gpa + len;
+	int rc = check_range(vm, gpa, len, true);
+
+	while (rc == 0 && gpa < end) {
+		const struct region *r = mem_find_locked(vm, gpa);
+
+		if (!(r->pub.flags & VMC_MEM_RAM))
+			rc = -EFAULT;
+		gpa = r->pub.gpa + r->pub.size;
+	}
+	return rc;
+}
+
+int vmc_mem_discard(struct vmc_vm *vm, uint64_t gpa, uint64_t len)
+{
+	int rc;
+
+	if ((gpa | len) % VMC_PAGE_SIZE || gpa + len < gpa)
+		return vmc_fail(vm, -EINVAL, "discard %#" PRIx64 " + %#" PRIx64 ": not whole pages", gpa, len);
+	pthread_rwlock_rdlock(&vm->mem_lock);
+	rc = check_ram(vm, gpa, len);
+	if (rc == 0)
+		rc = discard_locked(vm, gpa, len);
+	pthread_rwlock_unlock(&vm->mem_lock);
+	return rc < 0 ? vmc_fail(vm, rc, "discard [%#" PRIx64 ", %#" PRIx64 "): %s", gpa, gpa + len,
+		rc == -EFAULT ? "not all RAM" : strerror(-rc)) : 0;
+}

@@ -115,6 +115,7 @@ struct vmc_map_entry {
 	bool read_only, dirty_log;
 	int64_t resident; /* bytes held by the host, -1: not memory */
 	uint64_t accesses; /* mmio and pio: exits served */
+	uint64_t balloon;  /* bytes of it in the memory balloon */
 };
 
 /* One sample of a subscription; borrowed, valid during the callback. Absent parts are NULL / 0. */
@@ -238,6 +239,23 @@ VMC_API int vmc_parse_translate(const char *json, uint64_t *gpa);
  * read. Both hold @max bytes; more in the reply is -EPROTO. */
 VMC_API int vmc_parse_memory(const char *json, uint64_t *gpa, uint8_t *data, uint8_t *present, size_t max,
 	size_t *len);
+
+#define VMC_BALLOON_STATS 16
+struct vmc_balloon {
+	bool driver; /* the guest has one at work */
+	uint64_t ram, wanted, actual; /* bytes: all of it; to be kept; kept, says the guest */
+	uint64_t held, reported; /* bytes handed over; bytes of free pages told of, in all */
+	uint64_t refused, repeated; /* pages */
+	int64_t stats_time_s; /* since 1970; 0: never */
+	size_t nstats;
+	struct {
+		char name[32]; /* "stat-free-memory" */
+		uint64_t value;
+	} stats[VMC_BALLOON_STATS];
+};
+VMC_API int vmc_parse_balloon(const char *json, struct vmc_balloon *out); /* x-balloon-stats */
+/** vmc_parse_size() - as people write it: 256M, 256MiB, 2G, 4096, 0x1000. Return: 0, -EINVAL. */
+VMC_API int vmc_parse_size(const char *text, uint64_t *out);
 
 #define VMC_DEVICE_DESC_QUEUES 8
 /* One device as x-devices tells it. */

@@ -52,6 +52,17 @@ VMC_API int vmc_mem_write(struct vmc_vm *vm, uint64_t gpa, const void *buf, size
  */
 VMC_API void *vmc_mem_ptr(const struct vmc_vm *vm, uint64_t gpa, uint64_t len, bool writable);
 VMC_API void vmc_mem_mark_dirty(struct vmc_vm *vm, uint64_t gpa, uint64_t len);
+/**
+ * vmc_mem_discard() - give pages of RAM back to the host, for a guest that has said that it does not need what is
+ * in them (balloon, free page reporting). The next access finds a new page.
+ * @gpa, @len: multiples of 4 KiB; may cover several regions, all of them RAM that can be written
+ * What is in the pages afterwards is not defined, as the guest agreed to: zeros, or, in RAM that was mapped from a
+ * dump (vmc_mem_map_file()), what that file holds there. They count as written in every dirty view, and a
+ * dump stores what the guest would read.
+ * Any thread, while running too. All or nothing is checked before: -EINVAL alignment or wrap, -EFAULT not all RAM,
+ * -EROFS read-only; -errno of madvise() with a part of it done.
+ */
+VMC_API int vmc_mem_discard(struct vmc_vm *vm, uint64_t gpa, uint64_t len);
 /** vmc_mem_resident() - bytes of [gpa, gpa+len) that the host holds in memory now (mincore). */
 VMC_API int64_t vmc_mem_resident(const struct vmc_vm *vm, uint64_t gpa, uint64_t len);
 
