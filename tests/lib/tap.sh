@@ -1,5 +1,6 @@
 # tap.sh - for test scripts: TAP lines, waiting for conditions, a private place for VMs. Source it.
 # A script gets the build folder as $1.
+[ -z "${tap_dir:-}" ] || return 0 # sourced already
 build=$(cd "${1:?usage: $0 BUILD_FOLDER}" && pwd)
 tests=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 tap_n=0 tap_bad=0

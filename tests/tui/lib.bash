@@ -16,7 +16,7 @@ screen()  { T capture-pane -p -t "=t:" 2>/dev/null; }
 has()     { screen | grep -qF -- "$1"; }
 hasnt()   { ! has "$1"; }
 keys()    { T send-keys -t "=t:" "$@"; }
-see()     { wait_for 10 has "$1"; }
+see()     { wait_for "${see_seconds:-10}" has "$1"; }
 gone()    { wait_for 10 hasnt "$1"; }
 # expect NAME TEXT: TEXT comes to the screen
 expect()  { if see "$2"; then ok "$1"; else not_ok "$1"; note "not on the screen: $2"; note "$(screen)"; fi; }
