@@ -20,6 +20,14 @@ const char *const snapshot_file_names[SNAP_FILES] = {
 	[SNAP_STATE] = "state",
 	[SNAP_CONSOLE] = "console",
 	[SNAP_MEMORY] = "memory",
+	[SNAP_DISK] = "disk0",
+	[SNAP_DISK + 1] = "disk1",
+	[SNAP_DISK + 2] = "disk2",
+	[SNAP_DISK + 3] = "disk3",
+	[SNAP_DISK + 4] = "disk4",
+	[SNAP_DISK + 5] = "disk5",
+	[SNAP_DISK + 6] = "disk6",
+	[SNAP_DISK + 7] = "disk7",
 };
 
 struct broker {
@@ -36,9 +44,10 @@ bool snapshot_id_ok(const char *id)
 	return len > 0 && len < SNAPSHOT_ID_SIZE - 8 && !id[len] && id[0] != '.' && id[0] != '-';
 }
 
-/* In the child: nothing stays open but the three, as descriptors 3, 4 and 5. */
-static void child(int sock, int run_fd, int snap_fd, bool sandbox)
+/* In the child: nothing stays open but the socket and the folders, as descriptors from 3 on. */
+static void child(int sock, struct broker_folders f, bool sandbox)
 {
+	int *keep[1 + FOLDERS] = {&sock}, next = 3;
 	int null = open("/dev/null", O_RDWR);
 
 	prctl(PR_SET_NAME, "vitrine-broker");
@@ -47,68 +56,107 @@ static void child(int sock, int run_fd, int snap_fd, bool sandbox)
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
-	sock = fcntl(sock, F_DUPFD, 10);
-	run_fd = fcntl(run_fd, F_DUPFD, 10);
-	snap_fd = snap_fd >= 0 ? fcntl(snap_fd, F_DUPFD, 10) : -1;
-	if (null < 0 || sock < 0 || run_fd < 0)
+	for (unsigned i = 0; i < FOLDERS; i++)
+		keep[1 + i] = &f.fd[i];
+	for (unsigned i = 0; i < 1 + FOLDERS; i++) { /* out of the way first */
+		if (*keep[i] < 0)
+			continue;
+		*keep[i] = fcntl(*keep[i], F_DUPFD, 3 + 1 + FOLDERS);
+		if (*keep[i] < 0)
+			_exit(1);
+	}
+	if (null < 0)
 		_exit(1);
 	dup2(null, 0);
 	dup2(null, 1);
 	dup2(null, 2);
-	dup2(sock, 3);
-	dup2(run_fd, 4);
-	if (snap_fd >= 0)
-		dup2(snap_fd, 5);
-	close_range(snap_fd >= 0 ? 6 : 5, ~0u, 0);
-	if (sandbox && sandbox_broker(4, snap_fd >= 0 ? 5 : -1) < 0)
+	for (unsigned i = 0; i < 1 + FOLDERS; i++)
+		if (*keep[i] >= 0)
+			*keep[i] = dup2(*keep[i], next++);
+	close_range((unsigned)next, ~0u, 0);
+	if (sandbox && sandbox_broker(f.fd, FOLDERS) < 0)
 		_exit(1);
-	broker_serve(3, 4, snap_fd >= 0 ? 5 : -1);
+	broker_serve(sock, &f);
 }
 
-int broker_start(const char *run_dir, const char *snap_dir, bool sandbox, struct broker **out,
-	char *err, size_t err_size)
+static void close_folders(const struct broker_folders *f)
+{
+	for (unsigned i = 0; i < FOLDERS; i++)
+		if (f->fd[i] >= 0)
+			close(f->fd[i]);
+}
+
+/* The folders of the images. Return: 0 or -errno with @what. */
+static int open_disks(struct broker_folders *f, const struct broker_disk *disks, const char **what)
+{
+	char folder[4096];
+
+	for (unsigned i = 0; i < BROKER_DISKS && disks; i++) {
+		const char *slash = disks[i].path ? strrchr(disks[i].path, '/') : NULL;
+
+		if (!slash)
+			continue;
+		*what = disks[i].path;
+		if ((size_t)snprintf(folder, sizeof(folder), "%.*s", (int)(slash - *what) + 1, *what) >=
+				sizeof(folder) ||
+			(size_t)snprintf(f->image[i], sizeof(f->image[i]), "%s", slash + 1) >=
+				sizeof(f->image[i]))
+			return -ENAMETOOLONG;
+		f->fd[FOLDER_DISK + i] = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (f->fd[FOLDER_DISK + i] < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+static int open_folders(struct broker_folders *f, const char *run_dir, const char *snap_dir,
+	const struct broker_disk *disks, const char **what)
+{
+	*what = run_dir;
+	f->fd[FOLDER_RUN] = open(run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (f->fd[FOLDER_RUN] < 0)
+		return -errno;
+	if (!*snap_dir)
+		return 0;
+	*what = snap_dir;
+	f->fd[FOLDER_SNAP] = open(snap_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return f->fd[FOLDER_SNAP] < 0 ? -errno : open_disks(f, disks, what);
+}
+
+int broker_start(const char *run_dir, const char *snap_dir, const struct broker_disk *disks,
+	bool sandbox, struct broker **out, char *err, size_t err_size)
 {
 	struct broker *b = calloc(1, sizeof(*b));
-	int sv[2] = {-1, -1}, run_fd = -1, snap_fd = -1, rc;
-	const char *what = run_dir;
+	struct broker_folders f;
+	int sv[2] = {-1, -1}, rc;
+	const char *what;
 
 	if (!b)
 		return -ENOMEM;
-	run_fd = open(run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (run_fd < 0)
+	memset(&f, 0xff, sizeof(f)); /* descriptors: -1 */
+	rc = open_folders(&f, run_dir, snap_dir, disks, &what);
+	if (rc < 0)
 		goto fail;
-	if (*snap_dir) {
-		what = snap_dir;
-		snap_fd = open(snap_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (snap_fd < 0)
-			goto fail;
-	}
 	what = "a process";
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv) < 0)
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv) < 0 ||
+		(b->pid = fork()) < 0) {
+		rc = -errno;
 		goto fail;
-	b->pid = fork();
-	if (b->pid < 0)
-		goto fail;
+	}
 	if (b->pid == 0)
-		child(sv[1], run_fd, snap_fd, sandbox);
+		child(sv[1], f, sandbox);
 	close(sv[1]);
-	close(run_fd);
-	if (snap_fd >= 0)
-		close(snap_fd);
+	close_folders(&f);
 	b->sock = sv[0];
 	pthread_mutex_init(&b->lock, NULL);
 	*out = b;
 	return 0;
 fail:
-	rc = -errno;
 	snprintf(err, err_size, "cannot open %s: %s", what, strerror(-rc));
 	for (int i = 0; i < 2; i++)
 		if (sv[i] >= 0)
 			close(sv[i]);
-	if (run_fd >= 0)
-		close(run_fd);
-	if (snap_fd >= 0)
-		close(snap_fd);
+	close_folders(&f);
 	free(b);
 	return rc;
 }
@@ -250,6 +298,21 @@ int broker_folder(struct broker *b)
 int broker_delete(struct broker *b, const char *id)
 {
 	return simple(b, BR_DELETE, id, 0);
+}
+
+int broker_disk_new(struct broker *b, uint32_t disk)
+{
+	return with_fd(b, BR_DISK_NEW, NULL, disk);
+}
+
+int broker_disk_swap(struct broker *b, uint32_t disk)
+{
+	return simple(b, BR_DISK_SWAP, NULL, disk);
+}
+
+int broker_disk_drop(struct broker *b, uint32_t disk)
+{
+	return simple(b, BR_DISK_DROP, NULL, disk);
 }
 
 void broker_stop(struct broker *b)

@@ -14,15 +14,29 @@
 
 #define SNAPSHOT_ID_SIZE 64
 
-enum snapshot_file { SNAP_MANIFEST, SNAP_STATE, SNAP_CONSOLE, SNAP_MEMORY, SNAP_FILES };
+#define BROKER_DISKS 8
+
+enum snapshot_file {
+	SNAP_MANIFEST,
+	SNAP_STATE,
+	SNAP_CONSOLE,
+	SNAP_MEMORY,
+	SNAP_DISK, /* the first disk's copy */
+	SNAP_FILES = SNAP_DISK + BROKER_DISKS
+};
 extern const char *const snapshot_file_names[SNAP_FILES];
 
 struct broker;
 
-/** broker_start() - fork it. @snap_dir: "" for a VM without snapshots. Before any thread is made.
- */
-int broker_start(const char *run_dir, const char *snap_dir, bool sandbox, struct broker **out,
-	char *err, size_t err_size);
+/* An image file that a load may put another in place of. */
+struct broker_disk {
+	const char *path; /* a whole one, without links; NULL: not this disk */
+};
+
+/** broker_start() - fork it. @snap_dir: "" for a VM without snapshots. @disks: BROKER_DISKS of them,
+ * or NULL. Before any thread is made. */
+int broker_start(const char *run_dir, const char *snap_dir, const struct broker_disk *disks,
+	bool sandbox, struct broker **out, char *err, size_t err_size);
 /** broker_stop() - remove the sockets from the runtime folder, and end. */
 void broker_stop(struct broker *b);
 
@@ -41,6 +55,12 @@ int broker_commit(struct broker *b, const char *id);
 int broker_discard(struct broker *b, const char *id);
 int broker_folder(struct broker *b); /* that of all snapshots, for fsync() */
 int broker_delete(struct broker *b, const char *id);
+/** broker_disk_new() - an empty file beside the image of @disk, with its owner and mode, and locked
+ * as it is. Return: a descriptor. broker_disk_swap() - image and new file change names;
+ * broker_disk_drop() - what has the new file's name is removed (the old image, after a swap). */
+int broker_disk_new(struct broker *b, uint32_t disk);
+int broker_disk_swap(struct broker *b, uint32_t disk);
+int broker_disk_drop(struct broker *b, uint32_t disk);
 
 /** snapshot_id_ok() - letters, digits, '.', '_', '-'; not starting with '.' or '-'. */
 bool snapshot_id_ok(const char *id);
@@ -57,6 +77,9 @@ enum broker_op {
 	BR_DISCARD,
 	BR_FOLDER,
 	BR_DELETE,
+	BR_DISK_NEW,
+	BR_DISK_SWAP,
+	BR_DISK_DROP,
 	BR_BYE
 };
 struct broker_request {
@@ -68,6 +91,11 @@ struct broker_answer {
 	char id[SNAPSHOT_ID_SIZE];
 };
 /** broker_serve() - the child's life; ends when the other side has gone. */
-void broker_serve(int sock, int run_fd, int snap_fd) __attribute__((noreturn));
+enum { FOLDER_RUN, FOLDER_SNAP, FOLDER_DISK, FOLDERS = FOLDER_DISK + BROKER_DISKS };
+struct broker_folders {
+	int fd[FOLDERS]; /* -1 for none */
+	char image[BROKER_DISKS][256];
+};
+void broker_serve(int sock, const struct broker_folders *f) __attribute__((noreturn));
 
 #endif

@@ -3,6 +3,7 @@
  * asking side may have been taken over by a guest: every request is checked as if it had been.
  */
 #include "vmhost/broker.h"
+#include "vmhost/disk_open.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +20,7 @@
 
 struct server {
 	int sock, run_fd, snap_fd;
+	const struct broker_folders *f;
 };
 
 static void temp_name(const char *prefix, const char *id, char *out, size_t size)
@@ -137,6 +139,69 @@ static int delete (struct server *s, const char *id)
 	return remove_folder(s->snap_fd, gone);
 }
 
+/* ---- images ---- */
+
+/* The new file's name: of a fixed form, so that what a crash left is overwritten by the next load,
+ * and nothing else is ever touched. */
+static int disk_names(const struct server *s, uint32_t disk, int *dir, char *temp, size_t size)
+{
+	int n;
+
+	if (disk >= BROKER_DISKS || s->f->fd[FOLDER_DISK + disk] < 0)
+		return -EINVAL;
+	*dir = s->f->fd[FOLDER_DISK + disk];
+	n = snprintf(temp, size, ".%s.vitrine-load", s->f->image[disk]);
+	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
+}
+
+static int disk_new(struct server *s, uint32_t disk)
+{
+	char temp[256];
+	struct stat st;
+	int dir, fd, rc = disk_names(s, disk, &dir, temp, sizeof(temp));
+
+	if (rc < 0)
+		return rc;
+	if (fstatat(dir, s->f->image[disk], &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EINVAL;
+	unlinkat(dir, temp, 0); /* of a load that was cut off; the image's lock is ours */
+	fd = openat(dir, temp, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	/* Somebody else's image stays that of whoever makes it; the mode is the old one. */
+	if (fchown(fd, st.st_uid, st.st_gid) < 0 && errno != EPERM)
+		rc = -errno;
+	if (rc == 0 && fchmod(fd, st.st_mode & 0777) < 0)
+		rc = -errno;
+	if (rc == 0)
+		rc = disk_lock(fd, false);
+	if (rc < 0) {
+		close(fd);
+		unlinkat(dir, temp, 0);
+	}
+	return rc < 0 ? rc : fd;
+}
+
+static int disk_swap(struct server *s, uint32_t disk)
+{
+	char temp[256];
+	int dir, rc = disk_names(s, disk, &dir, temp, sizeof(temp));
+
+	if (rc == 0 && renameat2(dir, temp, dir, s->f->image[disk], RENAME_EXCHANGE) < 0)
+		rc = -errno;
+	return rc;
+}
+
+static int disk_drop(struct server *s, uint32_t disk)
+{
+	char temp[256];
+	int dir, rc = disk_names(s, disk, &dir, temp, sizeof(temp));
+
+	return rc == 0 && unlinkat(dir, temp, 0) < 0 ? -errno : rc;
+}
+
 static int bye(struct server *s)
 {
 	static const char *const names[] = {"control", "console", "console1"};
@@ -180,6 +245,12 @@ static int serve_one(
 		return *fd = open_folder(s, ".");
 	case BR_DELETE:
 		return delete (s, req->id);
+	case BR_DISK_NEW:
+		return *fd = disk_new(s, req->number);
+	case BR_DISK_SWAP:
+		return disk_swap(s, req->number);
+	case BR_DISK_DROP:
+		return disk_drop(s, req->number);
 	case BR_BYE:
 		return bye(s);
 	default:
@@ -210,9 +281,9 @@ static int answer(int sock, struct broker_answer *ans, int fd)
 	return sendmsg(sock, &msg, MSG_NOSIGNAL) == sizeof(*ans) ? 0 : -1;
 }
 
-void broker_serve(int sock, int run_fd, int snap_fd)
+void broker_serve(int sock, const struct broker_folders *f)
 {
-	struct server s = {sock, run_fd, snap_fd};
+	struct server s = {sock, f->fd[FOLDER_RUN], f->fd[FOLDER_SNAP], f};
 	struct broker_request req;
 
 	for (;;) {

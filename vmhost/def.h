@@ -100,6 +100,10 @@ void *def_list_new(struct vm_def *def, const struct def_list *list, char *err, s
  * to a value is written twice. Return: 0, -EINVAL with @err, -ENOMEM. */
 int def_list_text(struct vm_def *def, const struct def_list *list, const char *text, char *err,
 	size_t err_size);
+/** def_list_format() - an item as def_list_text() takes it. Return: 0, -ENOSPC. */
+int def_list_format(const struct def_list *list, const void *item, char *out, size_t size);
+/** def_list_item() - number @i, borrowed. */
+const void *def_list_item(const struct vm_def *def, const struct def_list *list, uint32_t i);
 /** def_list_field() - the row of a field's name, NULL with @err: there is none. */
 const struct def_setting *def_list_field(
 	const struct def_list *list, const char *name, char *err, size_t err_size);

@@ -195,3 +195,52 @@ int def_list_text(struct vm_def *def, const struct def_list *list, const char *t
 	}
 	return rc ? rc : def_list_check(list, item, err, err_size);
 }
+
+const void *def_list_item(const struct vm_def *def, const struct def_list *list, uint32_t i)
+{
+	return (const char *)def + list->offset + i * list->item_size;
+}
+
+/* Appends text, a comma in it twice. Return: the new end; beyond @size when it did not fit. */
+static size_t put_text(char *out, size_t size, size_t pos, const char *text, bool twice)
+{
+	for (; *text; text++)
+		for (int n = twice && *text == ',' ? 2 : 1; n; n--, pos++)
+			if (pos < size)
+				out[pos] = *text;
+	return pos;
+}
+
+static size_t put_field(const struct def_setting *f, const char *value, char *out, size_t size,
+	size_t pos, bool head)
+{
+	if (!value)
+		return pos;
+	if (!head) {
+		pos = put_text(out, size, pos, ",", false);
+		pos = put_text(out, size, pos, f->key, false);
+		pos = put_text(out, size, pos, "=", false);
+	}
+	return put_text(out, size, pos, value, true);
+}
+
+int def_list_format(const struct def_list *list, const void *item, char *out, size_t size)
+{
+	size_t pos = 0;
+
+	for (size_t i = 0; i < list->nfields; i++) {
+		const struct def_setting *f = &list->fields[i];
+		const void *at = (const char *)item + f->offset;
+		const struct def_texts *texts = at;
+
+		if (f->type == DEF_BOOL)
+			pos = put_field(f, *(const bool *)at ? "yes" : NULL, out, size, pos, false);
+		else if (f->type == DEF_STRINGS)
+			for (uint32_t k = 0; k < texts->n; k++)
+				pos = put_field(f, texts->text[k], out, size, pos, false);
+		else
+			pos = put_field(f, *(char *const *)at, out, size, pos, i == 0);
+	}
+	out[pos < size ? pos : size - 1] = '\0';
+	return pos < size ? 0 : -ENOSPC;
+}

@@ -8,6 +8,7 @@
 #include <event2/event.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -43,6 +44,29 @@ static int check_paths(struct host *h, char *err, size_t err_size)
 		d->image[i].ino = st.st_ino;
 		if (check_twice(d, i, err, err_size) < 0)
 			return -EBUSY;
+	}
+	return 0;
+}
+
+int disks_paths(struct host *h, char *err, size_t err_size)
+{
+	for (unsigned i = 0; i < h->def.ndisks; i++) {
+		char *whole = realpath(h->def.disk[i].path, NULL);
+		struct disk_image img;
+		int rc;
+
+		if (whole) {
+			free(h->def.disk[i].path);
+			h->def.disk[i].path = whole;
+			continue;
+		}
+		/* what is wrong with it, in full */
+		rc = disk_open(h->def.disk[i].path, h->def.disk[i].read_only, &img, err, err_size);
+		if (rc == 0) { /* it was made in between */
+			close(img.fd);
+			rc = -EAGAIN;
+		}
+		return rc;
 	}
 	return 0;
 }

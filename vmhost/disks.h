@@ -24,6 +24,8 @@ struct disks {
 	struct event *ev;
 };
 
+/** disks_paths() - whole paths, links followed: what a load replaces is the image itself. */
+int disks_paths(struct host *h, char *err, size_t err_size);
 /** disks_open() - every disk of the definition. Before the sandbox. Return: 0 or -errno with @err. */
 int disks_open(struct host *h, char *err, size_t err_size);
 /** disks_machine() - fill in the machine's configuration. */

@@ -22,6 +22,7 @@ libvmhost_la_SOURCES = \
 	vmhost/def_file.c \
 	vmhost/def_list.c \
 	vmhost/dirtyrate.c vmhost/dirtyrate.h \
+	vmhost/disk_copy.c vmhost/disk_copy.h \
 	vmhost/disk_open.c vmhost/disk_open.h \
 	vmhost/disks.c vmhost/disks.h \
 	vmhost/guest_kernel.c vmhost/guest_kernel.h \
@@ -44,6 +45,7 @@ libvmhost_la_SOURCES = \
 	vmhost/rundir.c vmhost/rundir.h \
 	vmhost/sandbox.c vmhost/sandbox.h \
 	vmhost/snapshot.h \
+	vmhost/snapshot_disks.c \
 	vmhost/snapshot_load.c \
 	vmhost/snapshot_read.c \
 	vmhost/snapshot_save.c \

@@ -78,11 +78,16 @@ fail:
 
 static int start_broker(struct host *h, char *err, size_t err_size)
 {
+	struct broker_disk disks[BROKER_DISKS] = {0};
 	char folder[3200];
 	int rc = snapshot_folder(h, folder, sizeof(folder), err, err_size);
 
+	for (unsigned i = 0; i < h->def.ndisks; i++)
+		if (!h->def.disk[i].read_only)
+			disks[i].path = h->def.disk[i].path;
 	if (rc == 0)
-		rc = broker_start(h->rundir.dir, folder, h->def.sandbox, &h->broker, err, err_size);
+		rc = broker_start(
+			h->rundir.dir, folder, disks, h->def.sandbox, &h->broker, err, err_size);
 	if (rc < 0)
 		return rc;
 	rc = broker_clean(h->broker);
@@ -93,6 +98,22 @@ static int start_broker(struct host *h, char *err, size_t err_size)
 	else if (rc < 0)
 		snprintf(err, err_size, "the snapshots' folder: %s", strerror(-rc));
 	return rc;
+}
+
+/* Disks and nets are the snapshot's where the definition has none. */
+static int lists_of(struct host *h, unsigned list, char *const *text, uint32_t n, char *err,
+	size_t err_size)
+{
+	const struct def_list *l = &def_lists[list];
+	bool given = def_list_count(&h->def, l);
+	char why[512];
+
+	for (uint32_t i = 0; i < n && !given; i++)
+		if (def_list_text(&h->def, l, text[i], why, sizeof(why)) < 0) {
+			snprintf(err, err_size, "snapshot %s: manifest: %s", h->def.load, why);
+			return -EBADMSG;
+		}
+	return 0;
 }
 
 /* What to start from: size, kernel and screen are the snapshot's, where nobody said otherwise. */
@@ -125,7 +146,8 @@ static int open_snapshot(struct host *h, struct snapshot *snap, char *err, size_
 		h->def.balloon = m->balloon;
 	h->def.cols = m->cols;
 	h->def.rows = m->rows;
-	return 0;
+	rc = lists_of(h, 0, m->disk_text, m->ndisks, err, err_size);
+	return rc ? rc : lists_of(h, 1, m->net_text, m->nnets, err, err_size);
 }
 
 static int open_images(struct host *h, const struct snapshot *snap, char *err, size_t err_size)
@@ -205,7 +227,10 @@ static int load_first(struct host *h, struct snapshot *snap, char *err, size_t e
 	if (rc == 0)
 		rc = snapshot_fits(h, snap, why, sizeof(why));
 	if (rc == 0)
-		rc = snapshot_apply(h, snap, why, sizeof(why));
+		rc = snapshot_disks_prepare(h, snap, NULL, NULL, why, sizeof(why));
+	if (rc == 0)
+		rc = snapshot_put(h, snap, why, sizeof(why));
+	snapshot_disks_forget(h, snap);
 	if (rc < 0)
 		snprintf(err, err_size, "snapshot %s: %s", h->def.load, why);
 	return rc;
@@ -238,12 +263,14 @@ static int set_up(
 
 	if (rc == 0)
 		rc = open_log(h, opt->foreground, err, err_size);
+	if (rc == 0 && h->def.load) /* it says which disks and nets there are */
+		rc = open_snapshot(h, snap, err, err_size);
+	if (rc == 0)
+		rc = disks_paths(h, err, err_size);
 	if (rc == 0)
 		rc = start_broker(h, err, err_size);
 	if (rc == 0)
 		rc = nets_open(&h->def, h->log, &h->nets, err, err_size);
-	if (rc == 0 && h->def.load)
-		rc = open_snapshot(h, snap, err, err_size);
 	if (rc == 0)
 		rc = open_images(h, snap, err, err_size);
 	if (rc == 0)

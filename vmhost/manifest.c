@@ -24,6 +24,16 @@ void manifest_free(struct manifest *m)
 {
 	free(m->chunk_sums);
 	m->chunk_sums = NULL;
+	for (unsigned i = 0; i < MANIFEST_DISKS; i++) {
+		free(m->disk[i].sums);
+		free(m->disk_text[i]);
+		m->disk[i].sums = NULL;
+		m->disk_text[i] = NULL;
+	}
+	for (unsigned i = 0; i < MANIFEST_NETS; i++) {
+		free(m->net_text[i]);
+		m->net_text[i] = NULL;
+	}
 }
 
 bool snapshot_name_ok(const char *name)
@@ -73,16 +83,43 @@ static uint64_t self_sum(json_t *root)
 	return sum;
 }
 
+static json_t *sum_list(const uint64_t *sums, uint32_t n)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < n; i++)
+		json_array_append_new(list, sum_text(sums[i]));
+	return list;
+}
+
+static json_t *text_list(char *const *text, uint32_t n)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < n; i++)
+		json_array_append_new(list, qmp_text(text[i]));
+	return list;
+}
+
 static json_t *sections(const struct manifest *m)
 {
-	json_t *sums = json_array();
-
-	for (uint32_t i = 0; i < m->nchunks; i++)
-		json_array_append_new(sums, sum_text(m->chunk_sums[i]));
-	return json_pack("{s:{s:I, s:o}, s:{s:I, s:o}, s:{s:I, s:I, s:o}}", "state", "size",
+	char name[16];
+	json_t *all = json_pack("{s:{s:I, s:o}, s:{s:I, s:o}, s:{s:I, s:I, s:o}}", "state", "size",
 		(json_int_t)m->state_size, "xxh3", sum_text(m->state_sum), "console", "size",
 		(json_int_t)m->console_size, "xxh3", sum_text(m->console_sum), "memory", "size",
-		(json_int_t)m->memory_size, "chunk", (json_int_t)MANIFEST_CHUNK, "xxh3", sums);
+		(json_int_t)m->memory_size, "chunk", (json_int_t)MANIFEST_CHUNK, "xxh3",
+		sum_list(m->chunk_sums, m->nchunks));
+
+	for (uint32_t i = 0; i < m->ndisks; i++) {
+		const struct manifest_disk *d = &m->disk[i];
+
+		snprintf(name, sizeof(name), "disk%u", i);
+		json_object_set_new(all, name,
+			json_pack("{s:I, s:b, s:I, s:o}", "size", (json_int_t)d->size, "read-only",
+				d->read_only, "chunk", (json_int_t)MANIFEST_CHUNK, "xxh3",
+				sum_list(d->sums, d->nchunks)));
+	}
+	return all;
 }
 
 char *manifest_text(const struct manifest *m)
@@ -97,6 +134,8 @@ char *manifest_text(const struct manifest *m)
 	config = json_pack("{s:o, s:i, s:i, s:i, s:o, s:o, s:b, s:b, s:s}", "memory", qmp_hex(m->memory), "vcpus",
 		(int)m->vcpus, "cols", m->cols, "rows", m->rows, "kernel", qmp_text(m->kernel),
 		"cmdline", qmp_text(m->cmdline), "rng", m->rng, "balloon", m->balloon, "cpu", m->cpu);
+	json_object_set_new(config, "disks", text_list(m->disk_text, m->ndisks));
+	json_object_set_new(config, "nets", text_list(m->net_text, m->nnets));
 	root = json_pack("{s:s, s:i, s:s, s:s, s:s, s:s, s:I, s:b, s:s, s:o, s:o, s:o}", "format",
 		FORMAT, "version", MANIFEST_VERSION, "id", m->id, "parent", m->parent, "name",
 		m->name, "vm", m->vm, "time", (json_int_t)m->time_s, "running", m->running,
@@ -166,6 +205,30 @@ static uint64_t parse_sum(struct reader *r, json_t *v, const char *of)
 	return strtoull(s, NULL, 16);
 }
 
+/* A list of strings; not there in snapshots of before there were any. */
+static uint32_t read_texts(struct reader *r, json_t *config, const char *name, char **out, size_t max)
+{
+	json_t *list = json_object_get(config, name), *v;
+	size_t i;
+
+	if (!list)
+		return 0;
+	if (!json_is_array(list) || json_array_size(list) > max) {
+		bad(r, "\"%s\" is no list or too long", name);
+		return 0;
+	}
+	json_array_foreach(list, i, v)
+	{
+		if (!json_is_string(v))
+			bad(r, "\"%s\" has something that is no string", name);
+		else if (!(out[i] = strdup(json_string_value(v))))
+			r->rc = -ENOMEM;
+		if (r->rc)
+			return 0;
+	}
+	return (uint32_t)json_array_size(list);
+}
+
 static void read_config(struct reader *r, json_t *root, struct manifest *m)
 {
 	json_t *config = json_object_get(root, "config");
@@ -182,6 +245,8 @@ static void read_config(struct reader *r, json_t *root, struct manifest *m)
 		if (!r->rc && *m->cpu && vmc_cpu_check(m->cpu, why, sizeof(why)) < 0)
 			bad(r, "\"cpu\": %s", why);
 	}
+	m->ndisks = read_texts(r, config, "disks", m->disk_text, MANIFEST_DISKS);
+	m->nnets = read_texts(r, config, "nets", m->net_text, MANIFEST_NETS);
 	/* Snapshots from before these devices have no such members. */
 	m->rng = json_is_true(json_object_get(config, "rng"));
 	m->balloon = json_is_true(json_object_get(config, "balloon"));
@@ -214,30 +279,50 @@ static void read_regions(struct reader *r, json_t *root, struct manifest *m)
 		bad(r, "the memory regions do not add up to \"memory\"");
 }
 
-static void read_memory(struct reader *r, json_t *mem, struct manifest *m)
+/* The checksums of a section that is @size long. Return: how many; NULL in @out when it is bad. */
+static uint32_t read_sums(
+	struct reader *r, json_t *section, uint64_t size, uint64_t **out, const char *of)
 {
-	json_t *sums = json_object_get(mem, "xxh3"), *v;
+	json_t *sums = json_object_get(section, "xxh3"), *v;
 	size_t i;
 
-	m->memory_size = number(r, mem, "size", 0, 1ull << 40);
-	number(r, mem, "chunk", MANIFEST_CHUNK, MANIFEST_CHUNK);
+	number(r, section, "chunk", MANIFEST_CHUNK, MANIFEST_CHUNK);
+	if (!r->rc && json_array_size(sums) != (size + MANIFEST_CHUNK - 1) / MANIFEST_CHUNK)
+		bad(r, "the number of checksums of %s is wrong", of);
 	if (r->rc)
-		return;
-	if (m->memory_size != m->memory) {
-		bad(r, "the size of section memory is not that of the memory");
-		return;
-	}
-	if (json_array_size(sums) != (m->memory_size + MANIFEST_CHUNK - 1) / MANIFEST_CHUNK) {
-		bad(r, "the number of checksums of section memory is wrong");
-		return;
-	}
-	m->nchunks = (uint32_t)json_array_size(sums);
-	m->chunk_sums = calloc(m->nchunks, sizeof(*m->chunk_sums));
-	if (!m->chunk_sums) {
+		return 0;
+	*out = calloc(json_array_size(sums) + 1, sizeof(**out));
+	if (!*out) {
 		r->rc = -ENOMEM;
-		return;
+		return 0;
 	}
-	json_array_foreach(sums, i, v) m->chunk_sums[i] = parse_sum(r, v, "section memory");
+	json_array_foreach(sums, i, v) (*out)[i] = parse_sum(r, v, of);
+	return (uint32_t)json_array_size(sums);
+}
+
+static void read_memory(struct reader *r, json_t *mem, struct manifest *m)
+{
+	m->memory_size = number(r, mem, "size", 0, 1ull << 40);
+	if (!r->rc && m->memory_size != m->memory)
+		bad(r, "the size of section memory is not that of the memory");
+	m->nchunks = read_sums(r, mem, m->memory_size, &m->chunk_sums, "section memory");
+}
+
+static void read_disks(struct reader *r, json_t *all, struct manifest *m)
+{
+	char name[16], of[24];
+
+	for (uint32_t i = 0; i < m->ndisks && !r->rc; i++) {
+		struct manifest_disk *d = &m->disk[i];
+		json_t *v;
+
+		snprintf(name, sizeof(name), "disk%u", i);
+		snprintf(of, sizeof(of), "section disk%u", i);
+		v = json_object_get(all, name);
+		d->size = number(r, v, "size", 1, 1ull << 52);
+		d->read_only = json_is_true(json_object_get(v, "read-only"));
+		d->nchunks = read_sums(r, v, d->read_only ? 0 : d->size, &d->sums, of);
+	}
 }
 
 static void read_sections(struct reader *r, json_t *root, struct manifest *m)
@@ -251,6 +336,7 @@ static void read_sections(struct reader *r, json_t *root, struct manifest *m)
 	m->console_size = number(r, console, "size", 1, 513ull << 20);
 	m->console_sum = parse_sum(r, json_object_get(console, "xxh3"), "section console");
 	read_memory(r, json_object_get(all, "memory"), m);
+	read_disks(r, all, m);
 }
 
 static void read_all(struct reader *r, json_t *root, struct manifest *m)

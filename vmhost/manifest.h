@@ -14,6 +14,8 @@
 #define MANIFEST_MAX         (16u << 20) /* bytes of a manifest that is looked at */
 #define MANIFEST_REGIONS     32
 #define MANIFEST_CHUNK       (4ull << 20) /* memory is checksummed in pieces of this size */
+#define MANIFEST_DISKS       8
+#define MANIFEST_NETS        4
 #define SNAPSHOT_NAME_MAX    63           /* bytes of a name (tag) */
 #define SNAPSHOT_SECTION_MAX (64u << 20)  /* of state, and of the consoles' history each */
 
@@ -28,6 +30,9 @@ struct manifest {
 	char kernel[4096], cmdline[2048];
 	char cpu[VMC_CPU_MAX + 1]; /* as in the definition; "": not told, by an older vitrine */
 	bool rng, balloon; /* had it that device? */
+	/* disks and nets as options, see def_list_text() */
+	uint32_t ndisks, nnets;
+	char *disk_text[MANIFEST_DISKS], *net_text[MANIFEST_NETS];
 	/* what memory consists of, in the order of the file */
 	uint32_t nregions;
 	struct {
@@ -37,6 +42,12 @@ struct manifest {
 	uint64_t state_size, state_sum, console_size, console_sum, memory_size;
 	uint32_t nchunks;
 	uint64_t *chunk_sums;
+	struct manifest_disk {
+		uint64_t size;
+		bool read_only; /* then there is no copy, and no sum */
+		uint32_t nchunks;
+		uint64_t *sums;
+	} disk[MANIFEST_DISKS];
 };
 
 void manifest_init(struct manifest *m);

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <linux/if_tun.h>
 #include <linux/seccomp.h>
+#include <linux/fs.h>
 #include <linux/sockios.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -101,7 +102,8 @@ static const int on_descriptors[] = {
 	SCMP_SYS(fsync),
 	SCMP_SYS(fdatasync),
 	SCMP_SYS(ftruncate),
-	SCMP_SYS(fallocate), /* snapshots, log */
+	SCMP_SYS(fallocate),	   /* snapshots, log, disks */
+	SCMP_SYS(copy_file_range), /* disks into snapshots and back */
 	SCMP_SYS(fstat),
 	SCMP_SYS(poll),
 	SCMP_SYS(ppoll),
@@ -163,6 +165,7 @@ static int by_argument(scmp_filter_ctx ctx)
 		{SCMP_SYS(ioctl), 1, UINT32_MAX, SIOCOUTQ}, /* has a reader taken its sample? */
 		{SCMP_SYS(ioctl), 1, UINT32_MAX, FIONREAD},
 		{SCMP_SYS(ioctl), 1, UINT32_MAX, FIONBIO},
+		{SCMP_SYS(ioctl), 1, UINT32_MAX, FICLONE}, /* the same, where the file system can */
 		{SCMP_SYS(ioctl), 1, UINT32_MAX, TUNSETOFFLOAD}, /* the guest's driver has changed */
 		{SCMP_SYS(prctl), 0, UINT32_MAX, PR_SET_NAME}, /* of threads */
 		{SCMP_SYS(prctl), 0, UINT32_MAX, PR_GET_NAME},
@@ -265,12 +268,13 @@ int sandbox_vm(char *err, size_t err_size)
 	return rc;
 }
 
-int sandbox_broker(int run_fd, int snap_fd)
+int sandbox_broker(const int *folders, size_t n)
 {
 	static const int calls[] = {
 		SCMP_SYS(recvfrom), SCMP_SYS(sendmsg), /* requests and answers */
 		SCMP_SYS(openat), SCMP_SYS(close), SCMP_SYS(fstat), SCMP_SYS(newfstatat),
 		SCMP_SYS(fcntl), SCMP_SYS(getdents64), SCMP_SYS(lseek), /* lists */
+		SCMP_SYS(fchmod), SCMP_SYS(fchown), /* a disk's new image gets the old one's */
 		SCMP_SYS(mkdirat), SCMP_SYS(unlinkat), SCMP_SYS(renameat), SCMP_SYS(renameat2),
 		SCMP_SYS(flock), SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap),
 		SCMP_SYS(rt_sigreturn), SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask),
@@ -279,13 +283,12 @@ int sandbox_broker(int run_fd, int snap_fd)
 		SCMP_SYS(
 			sigaltstack), /* AddressSanitizer asks at every call that does not return */
 	};
-	const int fds[2] = {run_fd, snap_fd};
 	scmp_filter_ctx ctx;
 	int rc;
 
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;
-	rc = landlock(fds, 2);
+	rc = landlock(folders, n);
 	if (rc < 0)
 		return rc;
 	ctx = filter_new();

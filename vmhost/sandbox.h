@@ -13,9 +13,9 @@ int sandbox_limits(uint64_t file_max);
 /** sandbox_vm() - no new privileges, no files by name, and the system calls a running VM needs, in
  * every thread. Return: 0 or -errno with @err. */
 int sandbox_vm(char *err, size_t err_size);
-/** sandbox_broker() - the same for the file broker: files below these two folders only. @snap_fd
- * may be -1. */
-int sandbox_broker(int run_fd, int snap_fd);
+/** sandbox_broker() - the same for the file broker: files below these folders only; -1 is
+ * none. */
+int sandbox_broker(const int *folders, size_t n);
 /** sandbox_net() - the same for the process of a user network: sockets, and no file by name; opening
  * one is asked over @notify, which somebody else answers. */
 int sandbox_net(int *notify, char *err, size_t err_size);

@@ -18,6 +18,7 @@ struct snapshot {
 	int fd[SNAP_FILES]; /* -1: not there */
 	struct manifest manifest;
 	void *state, *console; /* malloc()ed, of the manifest's sizes */
+	int image_fd[MANIFEST_DISKS]; /* new images beside the old ones, -1: none */
 };
 
 void snapshot_init(struct snapshot *s);
@@ -34,11 +35,32 @@ int snapshot_verify(
 /** snapshot_sum_memory() - fill the manifest's chunk sums from the memory file. Any thread. */
 int snapshot_sum_memory(struct manifest *m, int fd, vmc_progress_fn *progress, void *arg, char *err,
 	size_t err_size);
+/** snapshot_sum_disk() - the same for a disk's copy. */
+int snapshot_sum_disk(struct manifest *m, unsigned disk, int fd, vmc_progress_fn *progress,
+	void *arg, char *err, size_t err_size);
+/** snapshot_has() - does this snapshot have a file of this number? */
+bool snapshot_has(const struct snapshot *s, unsigned file);
+/** manifest_bytes() - of memory and of the disks' copies. */
+uint64_t manifest_bytes(const struct manifest *m);
 /** snapshot_fits() - may this VM become what the snapshot holds? Changes nothing. */
 int snapshot_fits(struct host *h, const struct snapshot *s, char *err, size_t err_size);
+/** snapshot_disks_prepare() - write the disks' new images beside the old ones, which stay as they
+ * are. Any thread; verified before, and fitting. */
+int snapshot_disks_prepare(struct host *h, struct snapshot *s, vmc_progress_fn *progress, void *arg,
+	char *err, size_t err_size);
+/** snapshot_disks_fit() - are these the disks that the snapshot had? */
+int snapshot_disks_fit(struct host *h, const struct manifest *m, char *err, size_t err_size);
+/** snapshot_disks_swap() - old and new images change places; again undoes it. */
+int snapshot_disks_swap(struct host *h, struct snapshot *s, char *err, size_t err_size);
+/** snapshot_disks_use() - the devices work on the new images from now on; VM paused. */
+void snapshot_disks_use(struct host *h, struct snapshot *s);
+/** snapshot_disks_forget() - what was prepared and not used is removed. */
+void snapshot_disks_forget(struct host *h, struct snapshot *s);
 /** snapshot_apply() - the verified snapshot becomes the VM, which must not be running and is left
  * paused. On failure the VM is as it was. */
 int snapshot_apply(struct host *h, const struct snapshot *s, char *err, size_t err_size);
+/** snapshot_put() - snapshot_apply(), with the disks' images that were prepared. */
+int snapshot_put(struct host *h, struct snapshot *s, char *err, size_t err_size);
 
 /** snapshot_save_start() - pause, save the small part, and start the job that does the rest. */
 int snapshot_save_start(

@@ -79,7 +79,9 @@ int snapshot_fits(struct host *h, const struct snapshot *s, char *err, size_t er
 			m->vcpus, vmc_vcpu_count(h->vm));
 		return -EINVAL;
 	}
-	rc = check_console(s, err, err_size);
+	rc = snapshot_disks_fit(h, m, err, err_size);
+	if (rc == 0)
+		rc = check_console(s, err, err_size);
 	if (rc < 0)
 		return rc;
 	rc = vmc_state_check(h->vm, s->state, m->state_size);
@@ -109,6 +111,22 @@ int snapshot_apply(struct host *h, const struct snapshot *s, char *err, size_t e
 	return 0;
 }
 
+/* Images first, for that can be undone. */
+int snapshot_put(struct host *h, struct snapshot *s, char *err, size_t err_size)
+{
+	char ignored[512];
+	int rc = snapshot_disks_swap(h, s, err, err_size);
+
+	if (rc < 0)
+		return rc;
+	rc = snapshot_apply(h, s, err, err_size);
+	if (rc < 0)
+		snapshot_disks_swap(h, s, ignored, sizeof(ignored));
+	else
+		snapshot_disks_use(h, s);
+	return rc;
+}
+
 /* ---- the load job ---- */
 
 static int load_work(struct job *job)
@@ -119,6 +137,12 @@ static int load_work(struct job *job)
 
 	if (rc == 0)
 		rc = snapshot_verify(&ld->snap, job_progress, job, job->error, sizeof(job->error));
+	if (rc == 0)
+		rc = snapshot_disks_fit(
+			job->host, &ld->snap.manifest, job->error, sizeof(job->error));
+	if (rc == 0)
+		rc = snapshot_disks_prepare(job->host, &ld->snap, job_progress, job, job->error,
+			sizeof(job->error));
 	return rc;
 }
 
@@ -133,7 +157,7 @@ static int put_in_place(struct host *h, struct load *ld, char *err, size_t err_s
 		rc = host_stop(h, err, err_size);
 	if (rc < 0)
 		return rc;
-	rc = snapshot_apply(h, &ld->snap, err, err_size);
+	rc = snapshot_put(h, &ld->snap, err, err_size);
 	if (rc < 0) {
 		if (was_running)
 			host_cont(h, ignored, sizeof(ignored));
@@ -166,6 +190,7 @@ static int load_end(struct job *job, int rc)
 	}
 	if (rc < 0 && *job->error)
 		prefix(job->error, sizeof(job->error), ld->id);
+	snapshot_disks_forget(job->host, &ld->snap);
 	snapshot_close(&ld->snap);
 	free(ld);
 	return rc;
@@ -328,6 +353,8 @@ static json_t *list_one(struct host *h, const char *id)
 			m->vcpus != vmc_vcpu_count(h->vm))
 			snprintf(problem, sizeof(problem), "manifest: it is of a VM with %u vCPUs",
 				m->vcpus);
+		if (!*problem)
+			snapshot_disks_fit(h, m, problem, sizeof(problem));
 	}
 	v = json_pack("{s:s, s:s, s:o, s:I, s:I, s:I, s:b, s:b, s:o}", "id", id, "parent",
 		s.manifest.parent, "name", qmp_text(s.manifest.name), "time",

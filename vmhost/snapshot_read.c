@@ -23,6 +23,8 @@ void snapshot_init(struct snapshot *s)
 	memset(s, 0, sizeof(*s));
 	for (unsigned i = 0; i < SNAP_FILES; i++)
 		s->fd[i] = -1;
+	for (unsigned i = 0; i < MANIFEST_DISKS; i++)
+		s->image_fd[i] = -1;
 }
 
 void snapshot_close(struct snapshot *s)
@@ -93,11 +95,22 @@ static int opened(struct snapshot *s, unsigned file, int fd, char *err, size_t e
 	return 0;
 }
 
+bool snapshot_has(const struct snapshot *s, unsigned file)
+{
+	unsigned disk = file - SNAP_DISK;
+
+	if (file < SNAP_DISK)
+		return true;
+	return disk < s->manifest.ndisks && !s->manifest.disk[disk].read_only;
+}
+
 int snapshot_open(struct snapshot *s, struct broker *b, const char *id, char *err, size_t err_size)
 {
 	int rc = 0;
 
 	for (unsigned i = 0; i < SNAP_FILES && rc == 0; i++) {
+		if (!snapshot_has(s, i))
+			continue;
 		rc = opened(s, i, broker_file(b, id, i), err, err_size);
 		if (i == SNAP_MANIFEST && rc == 0)
 			rc = read_manifest(s, err, err_size);
@@ -115,6 +128,8 @@ int snapshot_open_folder(struct snapshot *s, const char *path, char *err, size_t
 		return rc;
 	}
 	for (unsigned i = 0; i < SNAP_FILES && rc == 0; i++) {
+		if (!snapshot_has(s, i))
+			continue;
 		fd = openat(dir, snapshot_file_names[i], O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 		rc = opened(s, i, fd < 0 ? -errno : fd, err, err_size);
 		if (i == SNAP_MANIFEST && rc == 0)
@@ -126,17 +141,20 @@ int snapshot_open_folder(struct snapshot *s, const char *path, char *err, size_t
 
 int snapshot_check_sizes(const struct snapshot *s, char *err, size_t err_size)
 {
-	const uint64_t want[SNAP_FILES] = {
+	uint64_t want[SNAP_FILES] = {
 		[SNAP_STATE] = s->manifest.state_size,
 		[SNAP_CONSOLE] = s->manifest.console_size,
 		[SNAP_MEMORY] = s->manifest.memory_size,
 	};
 
+	for (unsigned i = 0; i < s->manifest.ndisks; i++)
+		want[SNAP_DISK + i] = s->manifest.disk[i].size;
 	for (unsigned i = 0; i < SNAP_FILES; i++) {
-		int64_t size = file_size(s->fd[i]);
+		int64_t size;
 
-		if (i == SNAP_MANIFEST)
+		if (i == SNAP_MANIFEST || !snapshot_has(s, i))
 			continue;
+		size = file_size(s->fd[i]);
 		if (size < 0 || (uint64_t)size != want[i]) {
 			snprintf(err, err_size,
 				"%s: has %" PRId64 " bytes, and should have %" PRIu64
@@ -244,7 +262,7 @@ static uint64_t sum_of_zeros(uint8_t *buf)
 }
 
 /* Each chunk's sum, in order, for @each; which says whether to go on. */
-static int each_chunk(int fd, uint64_t size, int (*each)(void *arg, uint32_t chunk, uint64_t sum),
+static int each_chunk(const char *of, int fd, uint64_t size, int (*each)(void *arg, uint32_t chunk, uint64_t sum),
 	void *arg, vmc_progress_fn *progress, void *progress_arg, char *err, size_t err_size)
 {
 	struct summer sm = {.fd = fd, .buf = malloc(READ_SIZE)};
@@ -258,7 +276,7 @@ static int each_chunk(int fd, uint64_t size, int (*each)(void *arg, uint32_t chu
 
 		rc = sum_chunk(&sm, at, n, &sum);
 		if (rc < 0)
-			snprintf(err, err_size, "memory: cannot be read: %s", strerror(-rc));
+			snprintf(err, err_size, "%s: cannot be read: %s", of, strerror(-rc));
 		else
 			rc = each(arg, i, sum);
 		at += n;
@@ -273,6 +291,11 @@ static int each_chunk(int fd, uint64_t size, int (*each)(void *arg, uint32_t chu
 
 struct verify {
 	const struct manifest *m;
+	const struct manifest_disk *disk; /* NULL: memory */
+	unsigned number;
+	uint64_t base, total; /* of the progress */
+	vmc_progress_fn *progress;
+	void *arg;
 	char *err;
 	size_t err_size;
 };
@@ -280,8 +303,18 @@ struct verify {
 static int compare(void *arg, uint32_t chunk, uint64_t sum)
 {
 	struct verify *v = arg;
-	uint64_t gpa = manifest_chunk_gpa(v->m, chunk);
+	uint64_t gpa;
 
+	if (v->disk) {
+		if (sum == v->disk->sums[chunk])
+			return 0;
+		snprintf(v->err, v->err_size,
+			"disk%u: chunk %u (from %#" PRIx64
+			") does not match its checksum: damaged",
+			v->number, chunk, (uint64_t)(chunk * MANIFEST_CHUNK));
+		return -EBADMSG;
+	}
+	gpa = manifest_chunk_gpa(v->m, chunk);
 	if (sum == v->m->chunk_sums[chunk])
 		return 0;
 	snprintf(v->err, v->err_size,
@@ -291,11 +324,49 @@ static int compare(void *arg, uint32_t chunk, uint64_t sum)
 	return -EBADMSG;
 }
 
+static int verified(void *arg, uint64_t done, uint64_t total)
+{
+	struct verify *v = arg;
+
+	(void)total;
+	return v->progress ? v->progress(v->arg, v->base + done, v->total) : 0;
+}
+
+static int verify_disks(struct snapshot *s, struct verify *v)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; i < s->manifest.ndisks && rc == 0; i++) {
+		v->disk = &s->manifest.disk[i];
+		v->number = i;
+		if (v->disk->read_only)
+			continue;
+		rc = each_chunk(snapshot_file_names[SNAP_DISK + i], s->fd[SNAP_DISK + i],
+			v->disk->size, compare, v, verified, v, v->err, v->err_size);
+		v->base += v->disk->size;
+	}
+	return rc;
+}
+
+uint64_t manifest_bytes(const struct manifest *m)
+{
+	uint64_t sum = m->memory_size;
+
+	for (unsigned i = 0; i < m->ndisks; i++)
+		sum += m->disk[i].read_only ? 0 : m->disk[i].size;
+	return sum;
+}
+
 int snapshot_verify(
 	struct snapshot *s, vmc_progress_fn *progress, void *arg, char *err, size_t err_size)
 {
 	struct manifest *m = &s->manifest;
-	struct verify v = {m, err, err_size};
+	struct verify v = {.m = m,
+		.total = manifest_bytes(m),
+		.progress = progress,
+		.arg = arg,
+		.err = err,
+		.err_size = err_size};
 	int rc = snapshot_check_sizes(s, err, err_size);
 
 	if (rc == 0)
@@ -305,29 +376,47 @@ int snapshot_verify(
 		rc = load_section(s, SNAP_CONSOLE, m->console_size, m->console_sum, &s->console,
 			err, err_size);
 	if (rc == 0)
-		rc = each_chunk(s->fd[SNAP_MEMORY], m->memory_size, compare, &v, progress, arg, err,
-			err_size);
-	return rc;
+		rc = each_chunk("memory", s->fd[SNAP_MEMORY], m->memory_size, compare, &v,
+			verified, &v, err, err_size);
+	v.base = m->memory_size;
+	return rc == 0 ? verify_disks(s, &v) : rc;
 }
 
 static int store(void *arg, uint32_t chunk, uint64_t sum)
 {
-	struct manifest *m = arg;
+	uint64_t *sums = arg;
 
-	m->chunk_sums[chunk] = sum;
+	sums[chunk] = sum;
 	return 0;
+}
+
+/* Fills in the sums of a file. */
+static int sum_file(const char *of, int fd, uint64_t size, uint32_t *n, uint64_t **sums,
+	vmc_progress_fn *progress, void *arg, char *err, size_t err_size)
+{
+	*n = (uint32_t)((size + MANIFEST_CHUNK - 1) / MANIFEST_CHUNK);
+	*sums = calloc(*n, sizeof(**sums));
+	if (!*sums) {
+		snprintf(err, err_size, "out of memory");
+		return -ENOMEM;
+	}
+	return each_chunk(of, fd, size, store, *sums, progress, arg, err, err_size);
 }
 
 int snapshot_sum_memory(struct manifest *m, int fd, vmc_progress_fn *progress, void *arg, char *err,
 	size_t err_size)
 {
-	m->nchunks = (uint32_t)((m->memory_size + MANIFEST_CHUNK - 1) / MANIFEST_CHUNK);
-	m->chunk_sums = calloc(m->nchunks, sizeof(*m->chunk_sums));
-	if (!m->chunk_sums) {
-		snprintf(err, err_size, "out of memory");
-		return -ENOMEM;
-	}
-	return each_chunk(fd, m->memory_size, store, m, progress, arg, err, err_size);
+	return sum_file("memory", fd, m->memory_size, &m->nchunks, &m->chunk_sums, progress, arg,
+		err, err_size);
+}
+
+int snapshot_sum_disk(struct manifest *m, unsigned disk, int fd, vmc_progress_fn *progress,
+	void *arg, char *err, size_t err_size)
+{
+	struct manifest_disk *d = &m->disk[disk];
+
+	return sum_file(snapshot_file_names[SNAP_DISK + disk], fd, d->size, &d->nchunks, &d->sums,
+		progress, arg, err, err_size);
 }
 
 /* ---- --load's argument ---- */

@@ -7,6 +7,7 @@
  * folder -> rename -> fsync
  */
 #include "vmhost/control.h"
+#include "vmhost/disk_copy.h"
 #include "vmhost/host.h"
 #include "vmhost/job.h"
 #include "vmhost/snapshot.h"
@@ -27,6 +28,8 @@ struct save {
 	bool was_running;
 	bool folder_made; /* worker: a temporary folder is to be discarded on failure */
 	bool committed;
+	uint64_t base; /* worker: bytes of the steps before this one */
+	int disk_fd[MANIFEST_DISKS];
 };
 
 static int say(struct job *job, int rc, const char *what)
@@ -68,15 +71,15 @@ static int write_file(struct job *job, enum snapshot_file file, const void *data
 	return rc < 0 ? say(job, rc, snapshot_file_names[file]) : 0;
 }
 
-/* The dump is the first half of the way, the checksums are the second. */
-static int first_half(void *job, uint64_t done, uint64_t total)
+/* Writing is the first half of the way, the checksums are the second; each goes through memory and
+ * disks, in steps of which sv->base are behind us. */
+static int in_step(void *arg, uint64_t done, uint64_t total)
 {
-	return job_progress(job, done, 2 * total);
-}
+	struct job *job = arg;
+	struct save *sv = job->ctx;
 
-static int second_half(void *job, uint64_t done, uint64_t total)
-{
-	return job_progress(job, total + done, 2 * total);
+	(void)total;
+	return job_progress(job, sv->base + done, 2 * manifest_bytes(&sv->m));
 }
 
 static int dump_memory(struct job *job, int *fd)
@@ -87,11 +90,53 @@ static int dump_memory(struct job *job, int *fd)
 	*fd = broker_new_file(job->host->broker, sv->m.id, SNAP_MEMORY);
 	if (*fd < 0)
 		return say(job, *fd, "memory");
-	rc = vmc_mem_dump(job->host->vm, *fd, first_half, job);
+	rc = vmc_mem_dump(job->host->vm, *fd, in_step, job);
 	if (rc < 0 && rc != -ECANCELED)
 		snprintf(job->error, sizeof(job->error), "snapshot: memory: %.400s",
 			vmc_error(job->host->vm));
 	return rc < 0 ? say(job, rc, "memory") : 0;
+}
+
+/* The images as they are, while the guest stands still and everything it wrote is in them. */
+static int copy_disks(struct job *job)
+{
+	struct save *sv = job->ctx;
+	int rc = 0;
+
+	sv->base = sv->m.memory_size;
+	for (unsigned i = 0; i < sv->m.ndisks && rc == 0; i++) {
+		const char *name = snapshot_file_names[SNAP_DISK + i];
+
+		if (sv->m.disk[i].read_only)
+			continue;
+		sv->disk_fd[i] = rc = broker_new_file(
+			job->host->broker, sv->m.id, (enum snapshot_file)(SNAP_DISK + i));
+		if (rc >= 0)
+			rc = disk_copy(machine_disk_fd(job->host->machine, i), sv->disk_fd[i],
+				sv->m.disk[i].size, in_step, job);
+		if (rc < 0)
+			return say(job, rc, name);
+		sv->base += sv->m.disk[i].size;
+	}
+	return 0;
+}
+
+static int sum_disks(struct job *job)
+{
+	struct save *sv = job->ctx;
+	int rc = 0;
+
+	sv->base += sv->m.memory_size;
+	for (unsigned i = 0; i < sv->m.ndisks && rc == 0; i++) {
+		if (sv->m.disk[i].read_only)
+			continue;
+		rc = snapshot_sum_disk(&sv->m, i, sv->disk_fd[i], in_step, job, job->error,
+			sizeof(job->error));
+		if (rc < 0)
+			return say(job, rc, snapshot_file_names[SNAP_DISK + i]);
+		sv->base += sv->m.disk[i].size;
+	}
+	return 0;
 }
 
 static int sync_folder(struct job *job, int fd)
@@ -111,12 +156,15 @@ static int finish_files(struct job *job, int memory_fd)
 	struct save *sv = job->ctx;
 	char *text;
 	int rc = snapshot_sum_memory(
-		&sv->m, memory_fd, second_half, job, job->error, sizeof(job->error));
+		&sv->m, memory_fd, in_step, job, job->error, sizeof(job->error));
 
 	if (rc < 0)
 		return say(job, rc, "memory");
 	if (fsync(memory_fd) < 0)
 		return say(job, -errno, "memory");
+	rc = sum_disks(job);
+	if (rc < 0)
+		return rc;
 	text = manifest_text(&sv->m);
 	if (!text)
 		return say(job, -ENOMEM, "manifest.json");
@@ -148,6 +196,8 @@ static int save_work(struct job *job)
 		rc = write_file(job, SNAP_CONSOLE, sv->console.data, sv->console.len);
 	if (rc == 0)
 		rc = dump_memory(job, &fd);
+	if (rc == 0)
+		rc = copy_disks(job);
 	job_tell(job); /* done or failed, the guest may go on */
 	if (rc == 0)
 		rc = finish_files(job, fd);
@@ -173,6 +223,9 @@ static void let_go(struct job *job)
 static void save_free(struct save *sv)
 {
 	manifest_free(&sv->m);
+	for (unsigned i = 0; i < MANIFEST_DISKS; i++)
+		if (sv->disk_fd[i] >= 0)
+			close(sv->disk_fd[i]);
 	vmc_out_free(&sv->state);
 	vmc_out_free(&sv->console);
 	free(sv);
@@ -211,6 +264,36 @@ static void make_id(char *id, size_t size, time_t now)
 	snprintf(id + n, size - n, "-%04x", salt);
 }
 
+/* A list of the definition as options. */
+static int describe_list(const struct vm_def *def, const struct def_list *list, char **out,
+	uint32_t *n, char *err, size_t err_size)
+{
+	char text[4400];
+
+	for (*n = 0; *n < def_list_count(def, list); (*n)++) {
+		if (def_list_format(list, def_list_item(def, list, *n), text, sizeof(text)) == 0)
+			out[*n] = strdup(text);
+		if (!out[*n]) {
+			snprintf(err, err_size, "a %s is too long to be written down", list->what);
+			return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+static int describe_lists(struct host *h, struct manifest *m, char *err, size_t err_size)
+{
+	int rc = describe_list(&h->def, &def_lists[0], m->disk_text, &m->ndisks, err, err_size);
+
+	if (rc == 0)
+		rc = describe_list(&h->def, &def_lists[1], m->net_text, &m->nnets, err, err_size);
+	for (unsigned i = 0; i < h->disks.n; i++) {
+		m->disk[i].size = h->disks.image[i].size;
+		m->disk[i].read_only = h->disks.config[i].read_only;
+	}
+	return rc;
+}
+
 static int describe(struct host *h, struct save *sv, const char *name, char *err, size_t err_size)
 {
 	struct vmc_mem_region regions[MANIFEST_REGIONS + 1];
@@ -242,7 +325,7 @@ static int describe(struct host *h, struct save *sv, const char *name, char *err
 		m->regions[m->nregions].gpa = regions[i].gpa;
 		m->regions[m->nregions++].size = regions[i].size;
 	}
-	return 0;
+	return describe_lists(h, m, err, err_size);
 }
 
 /* The small part, while the VM stands still. */
@@ -288,8 +371,11 @@ static int may_save(
 		return -EINVAL;
 	}
 	for (unsigned i = 0; i < h->disks.n; i++)
-		if (!h->disks.config[i].read_only) {
-			snprintf(err, err_size, "snapshots of a VM with a writable disk: not there yet");
+		if (!h->disks.config[i].read_only && h->disks.image[i].block_device) {
+			snprintf(err, err_size,
+				"disk%u (%.256s) is a block device, and a snapshot holds image files "
+				"only; copy it into a file, or make it read-only",
+				i, h->disks.config[i].path);
 			return -EOPNOTSUPP;
 		}
 	rc = *name ? snapshot_find(h->broker, name, id, err, err_size) : -ENOENT;
@@ -314,6 +400,8 @@ int snapshot_save_start(
 		snprintf(err, err_size, "out of memory");
 		return -ENOMEM;
 	}
+	for (unsigned i = 0; i < MANIFEST_DISKS; i++)
+		sv->disk_fd[i] = -1;
 	vmc_out_init(&sv->state);
 	vmc_out_init(&sv->console);
 	sv->was_running = vmc_vm_state(h->vm) == VMC_RUNNING;

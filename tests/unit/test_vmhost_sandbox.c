@@ -198,7 +198,7 @@ static struct broker *begin(bool sandbox)
 	snprintf(run_dir, sizeof(run_dir), "%s/run", base);
 	snprintf(snap_dir, sizeof(snap_dir), "%s/snap", base);
 	assert_int_equal(mkdir(run_dir, 0700) | mkdir(snap_dir, 0700), 0);
-	assert_int_equal(broker_start(run_dir, snap_dir, sandbox, &b, err, sizeof(err)), 0);
+	assert_int_equal(broker_start(run_dir, snap_dir, NULL, sandbox, &b, err, sizeof(err)), 0);
 	return b;
 }
 
@@ -285,6 +285,7 @@ static void test_broker_raw(void **state)
 {
 	struct broker_request req;
 	struct broker_answer ans;
+	struct broker_folders folders;
 	int sv[2], run, snap;
 	pid_t pid;
 
@@ -293,11 +294,14 @@ static void test_broker_raw(void **state)
 	assert_non_null(mkdtemp(base));
 	run = open(base, O_RDONLY | O_DIRECTORY);
 	snap = open(base, O_RDONLY | O_DIRECTORY);
+	memset(&folders, 0xff, sizeof(folders)); /* no disks: asking for one is an error too */
+	folders.fd[FOLDER_RUN] = run;
+	folders.fd[FOLDER_SNAP] = snap;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sv), 0);
 	pid = fork();
 	if (pid == 0) {
 		close(sv[0]);
-		broker_serve(sv[1], run, snap);
+		broker_serve(sv[1], &folders);
 	}
 	close(sv[1]);
 	for (uint32_t op = 0; op < 100; op++) {

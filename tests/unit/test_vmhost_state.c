@@ -147,6 +147,17 @@ static void sample_manifest(struct manifest *m)
 	m->nchunks = 3;
 	m->chunk_sums = calloc(3, sizeof(uint64_t));
 	m->chunk_sums[2] = 42;
+	m->ndisks = 2;
+	m->disk_text[0] = strdup("/images/a,,b.img,serial=1");
+	m->disk_text[1] = strdup("/images/ro.iso,read_only=yes");
+	m->disk[0].size = 5 << 20;
+	m->disk[0].nchunks = 2;
+	m->disk[0].sums = calloc(2, sizeof(uint64_t));
+	m->disk[0].sums[1] = 43;
+	m->disk[1].size = 512;
+	m->disk[1].read_only = true;
+	m->nnets = 1;
+	m->net_text[0] = strdup("user");
 }
 
 static void test_manifest_round(void **state)
@@ -168,6 +179,11 @@ static void test_manifest_round(void **state)
 	assert_true(b.state_sum == a.state_sum && b.nchunks == 3 && b.chunk_sums[2] == 42);
 	assert_true(manifest_chunk_gpa(&b, 0) == 0 && manifest_chunk_gpa(&b, 1) == 4 << 20);
 	assert_true(manifest_chunk_gpa(&b, 2) == (1ull << 32) + (2 << 20));
+	assert_true(b.ndisks == 2 && b.nnets == 1);
+	assert_string_equal(b.disk_text[0], a.disk_text[0]);
+	assert_string_equal(b.net_text[0], "user");
+	assert_true(b.disk[0].size == 5 << 20 && b.disk[0].nchunks == 2 && b.disk[0].sums[1] == 43);
+	assert_true(b.disk[1].read_only && b.disk[1].nchunks == 0);
 	manifest_free(&a);
 	manifest_free(&b);
 	free(text);
@@ -284,12 +300,19 @@ static void test_verify(void **state)
 	put_file(SNAP_STATE, state_data, sizeof(state_data), 0);
 	put_file(SNAP_CONSOLE, state_data, 32, 0);
 	put_file(SNAP_MEMORY, "memory begins", 13, 10 << 20); /* the rest is a hole */
+	put_file(SNAP_DISK, "disk begins", 11, 5 << 20);
+	free(m.disk[0].sums);
 	m.state_sum = XXH3_64bits(state_data, sizeof(state_data));
 	m.console_sum = XXH3_64bits(state_data, 32);
 	snprintf(path, sizeof(path), "%s/memory", folder);
 	fd = open(path, O_RDONLY);
 	assert_int_equal(snapshot_sum_memory(&m, fd, NULL, NULL, err, sizeof(err)), 0);
 	close(fd);
+	snprintf(path, sizeof(path), "%s/disk0", folder);
+	fd = open(path, O_RDONLY);
+	assert_int_equal(snapshot_sum_disk(&m, 0, fd, NULL, NULL, err, sizeof(err)), 0);
+	close(fd);
+	snprintf(path, sizeof(path), "%s/memory", folder);
 	text = manifest_text(&m);
 	put_file(SNAP_MANIFEST, text, strlen(text), 0);
 	verdict(NULL);
@@ -306,6 +329,12 @@ static void test_verify(void **state)
 	verdict("memory: chunk 2 (guest memory from 0x100200000, file from 0x800000)");
 	flip(SNAP_MEMORY, (9 << 20) + 5);
 	verdict(NULL); /* data that is zero and a hole are the same */
+	flip(SNAP_DISK, (4 << 20) + 7);
+	verdict("disk0: chunk 1 (from 0x400000) does not match");
+	flip(SNAP_DISK, (4 << 20) + 7);
+	put_file(SNAP_DISK, "", 0, 4 << 20);
+	verdict("disk0: has 4194304 bytes, and should have 5242880");
+	put_file(SNAP_DISK, "disk begins", 11, 5 << 20);
 	put_file(SNAP_MEMORY, "memory begins", 13, (10 << 20) - 1);
 	verdict("memory: has 10485759 bytes, and should have 10485760");
 	unlink(path);

@@ -1,0 +1,12 @@
+/* disk_copy.h - copies of disk images. Any thread. */
+#ifndef VMHOST_DISK_COPY_H
+#define VMHOST_DISK_COPY_H
+#include <stdint.h>
+#include <vmcore/mem.h>
+
+/** disk_copy() - @size bytes of @from into the empty file @to, sharing storage where the file
+ * system can, else with holes where there is nothing; then fsync(). @progress may be NULL.
+ * Return: 0 or -errno. */
+int disk_copy(int from, int to, uint64_t size, vmc_progress_fn *progress, void *arg);
+
+#endif
