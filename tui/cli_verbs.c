@@ -51,7 +51,8 @@ static const struct cli_option start_options[] = {
 
 static const struct cli_option stop_options[] = {
 	{ "force", 'f', NULL, "turn it off at once: the guest gets no chance to write anything back" },
-	{ "timeout", 't', "SECONDS", "how long the guest may take to shut down (default 30)" },
+	{ "timeout", 't', "SECONDS", "how long the guest may take to shut down before it is turned off (default 30)" },
+	{ "no-force", 0, NULL, "do not turn it off when the time is over" },
 	END
 };
 
@@ -107,7 +108,8 @@ const struct cli_verb cli_verbs[] = {
 	{ "resume", "VM...", "Let paused VMs go on.", cli_resume, 1, -1, NULL, NULL },
 	{ "stop", "[OPTIONS] VM...", "Shut VMs down, by the power button where there is one.", cli_stop, 1, -1,
 		stop_options,
-		"A guest without a power button is turned off after a question; without a terminal to ask on, only with "
+		"The time that the guest has runs down in sight on a terminal, where Enter ends it. One that was turned off "
+		"because its time was over makes the exit status 5. A guest without a power button is turned off after a question; without a terminal to ask on, only with "
 		"--force." },
 	{ "reset", "VM...", "Reset the machine at once, as its reset button does; one that was shut down runs again.",
 		cli_reset, 1, -1, NULL, NULL },

@@ -14,6 +14,7 @@ int cmd_pause(struct ui_cmd_call *call);
 int cmd_resume(struct ui_cmd_call *call);
 int cmd_start(struct ui_cmd_call *call);
 int cmd_shutdown(struct ui_cmd_call *call);
+int cmd_shutdown_cancel(struct ui_cmd_call *call);
 int cmd_reset(struct ui_cmd_call *call);
 int cmd_force_off(struct ui_cmd_call *call);
 int cmd_nmi(struct ui_cmd_call *call);

@@ -117,6 +117,21 @@ int cmd_force_off(struct ui_cmd_call *call)
 	return ask(call, do_force_off, "End %s at once? What the guest has not saved is lost.");
 }
 
+int cmd_shutdown_cancel(struct ui_cmd_call *call)
+{
+	struct ui_vm *vm = cmd_vm(call, 1);
+
+	if (vm == NULL)
+		return -ENOENT;
+	if (vm_off_left(vm) < 0) {
+		ui_say(call->ui, "no time runs down for %s", vm->name);
+		return 0;
+	}
+	vm_off_cancel(vm);
+	ui_say(call->ui, "%s was asked to shut down and may take as long as it likes", vm->name);
+	return 0;
+}
+
 static void do_shutdown(struct ui_vm *vm)
 {
 	vm_command(vm, "system_powerdown", NULL, "shutdown");
@@ -129,6 +144,8 @@ int cmd_shutdown(struct ui_cmd_call *call)
 	/* A guest that is over has nothing to shut down: what is left is its process. */
 	if (vm != NULL && vm_is_live(vm) && (vm->info.state == VMC_STOPPED || vm->info.state == VMC_CRASHED))
 		return ask(call, do_force_off, "%s has stopped already; end its process?");
+	if (vm != NULL && vm_off_left(vm) >= 0)
+		return ask(call, do_force_off, "%s was asked already, and its time runs; turn it off at once?");
 	return ask(call, do_shutdown, "Ask %s to shut down?");
 }
 

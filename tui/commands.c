@@ -41,8 +41,11 @@ const struct ui_cmd command_table[] = {
 		"L", ASK, cmd_load, complete_snapshot)
 	ROW("delete", "[VM [SNAPSHOT]]", "Delete a snapshot.",
 		"D", ASK, cmd_delete, complete_snapshot)
-	ROW("shutdown", "[VM]", "Ask the guest to shut down, as its power button does.",
+	ROW("shutdown", "[VM]",
+		"Ask the guest to shut down, as its power button does; when its time is over the VM is turned off.",
 		"S", ASK, cmd_shutdown, complete_live_vm)
+	ROW("shutdown-cancel", "[VM]", "Let a guest that was asked to shut down take as long as it likes.",
+		"C", VM, cmd_shutdown_cancel, complete_live_vm)
 	BOTH(reset, "[VM]", "Reset the machine at once, as its reset button does.",
 		"R", ASK, cmd_reset, complete_live_vm)
 	ROW("force-off", "[VM]", "End the VM at once; what it has not saved is lost.",

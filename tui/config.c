@@ -34,6 +34,7 @@ static const struct option {
 		sizeof(((struct ui_options *)0)->guest_answers), 0, 0, "none, all, or names of VMs"},
 	{"borders", OPT_BORDERS, offsetof(struct ui_options, rounded), 0, 0, 0, "rounded or square"},
 	{"frame-rate", OPT_INT, offsetof(struct ui_options, frames_per_s), 0, 1, 60, "1 to 60 frames a second"},
+	{"shutdown-timeout", OPT_INT, offsetof(struct ui_options, shutdown_s), 0, 0, 3600, "0 to 3600 seconds"},
 	{"sample-interval", OPT_INT, offsetof(struct ui_options, sample_ms), 0, 20, 10000, "20 to 10000 milliseconds"},
 };
 #define OPTIONS (sizeof(options) / sizeof(options[0]))

@@ -110,6 +110,31 @@ static void console_hints(struct ui *ui, int x, int end)
 		add(ui, &x, end, ROLE_STATUS, "%s", part[i]);
 }
 
+/* Who is to be off when, and how that is stopped, drawn from the right; returns where it begins. */
+static int draw_offs(struct ui *ui, int end)
+{
+	char text[192], key[32];
+	size_t i;
+	int w;
+
+	key_hint(ui, "shutdown-cancel", key, sizeof(key));
+	for (i = 0; i < ui->nvms; i++) {
+		int left = vm_off_left(ui->vms[i]);
+
+		if (left < 0)
+			continue;
+		snprintf(text, sizeof(text), " %s off in %d s%s%s ", ui->vms[i]->name, left,
+			key[0] != '\0' && ui->vms[i] == ui->sel ? " \u00b7 stop this: " : "",
+			key[0] != '\0' && ui->vms[i] == ui->sel ? key : "");
+		w = text_width(text);
+		if (end - w < 24)
+			break;
+		end -= w;
+		draw_text(ui, ui->rows - 1, end, w, ROLE_PROMPT, text);
+	}
+	return end;
+}
+
 /* What is going on with snapshots, drawn from the right; returns where it begins. */
 static int draw_jobs(struct ui *ui, int end)
 {
@@ -144,7 +169,7 @@ static int draw_right(struct ui *ui)
 	if (w > ui->cols / 3)
 		return ui->cols;
 	draw_text(ui, ui->rows - 1, ui->cols - w, w, ROLE_STATUS, text);
-	return draw_jobs(ui, ui->cols - w);
+	return draw_jobs(ui, draw_offs(ui, ui->cols - w));
 }
 
 /* The text being typed, with its end or the cursor in sight. */

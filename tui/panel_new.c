@@ -8,16 +8,19 @@
 #include <string.h>
 #include "tui/cmd.h"
 
-enum { F_NAME, F_GUEST, F_MEMORY, F_VCPUS, F_CMDLINE, FIELDS };
+enum { F_NAME, F_GUEST, F_INITRD, F_CMDLINE, F_DISK, F_NET, F_MEMORY, F_VCPUS, FIELDS };
 
 static const struct {
 	const char *label, *option, *initial, *about;
 } fields[FIELDS] = {
 	{"name", NULL, "", "letters, digits, . _ -"},
-	{"guest", "--kernel", "shell", "shell, pager, clock, smp, or a path to a kernel (ELF or bzImage)"},
-	{"memory", "--memory", "64M", "such as 64M or 2G"},
+	{"guest", "--kernel", "shell", "shell, pager, clock, smp, or a path to a kernel (bzImage or ELF)"},
+	{"initrd", "--initrd", "", "path to the kernel's initial RAM disk; may be empty"},
+	{"command line", "--append", "", "for the kernel, such as console=hvc0 root=/dev/vda1; may be empty"},
+	{"disk", "--disk", "", "path to an image or block device, perhaps with ,read_only=yes; may be empty"},
+	{"network", "--net", "", "user, user,forward=tcp:2222:22, or tap,ifname=tap0; empty: none"},
+	{"memory", "--memory", "64M", "64M do for a guest that came with vitrine; a Linux wants 512M or more"},
 	{"vCPUs", "--vcpus", "1", "1 to 64"},
-	{"command line", "--append", "", "for the guest's kernel; may be empty"},
 };
 
 struct form {
@@ -71,16 +74,17 @@ static void form_destroy(struct panel *p)
 static void form_draw(struct panel *p)
 {
 	struct form *f = (struct form *)p;
-	int i, y, w = p->rect.w - 18;
+	int i, y, w = p->rect.w - 18, step = p->rect.h >= 2 + 2 * FIELDS ? 2 : 1;
 	char before[sizeof(f->ed[0].text)];
 
 	ui_draw(p, 0, 1, ROLE_DIM, "A new VM. Enter starts it, Tab or arrows move, Esc gives up.");
 	for (i = 0; i < FIELDS; i++) {
-		y = 2 + i * 2;
+		y = 2 + i * step;
 		ui_draw(p, y, 1, i == f->at ? ROLE_KEY : ROLE_LABEL, "%14s", fields[i].label);
 		ui_draw_fill(p, y, 17, 1, w, i == f->at ? ROLE_PROMPT : ROLE_STATUS);
 		ui_draw(p, y, 17, i == f->at ? ROLE_PROMPT : ROLE_STATUS, "%s", f->ed[i].text);
-		ui_draw(p, y + 1, 17, ROLE_DIM, "%s", i == f->at ? fields[i].about : "");
+		if (i == f->at)
+			ui_draw(p, step == 2 ? y + 1 : p->rect.h - 1, step == 2 ? 17 : 1, ROLE_DIM, "%s", fields[i].about);
 		if (i != f->at)
 			continue;
 		snprintf(before, sizeof(before), "%.*s", (int)f->ed[i].cur, f->ed[i].text);
@@ -91,19 +95,37 @@ static void form_draw(struct panel *p)
 	}
 }
 
+/* "~/x" as a shell would have it: nobody else looks at what is typed here. */
+static void with_home(const char *text, char *out, size_t size)
+{
+	const char *home = getenv("HOME");
+
+	if (strncmp(text, "~/", 2) == 0 && home != NULL)
+		snprintf(out, size, "%s%s", home, text + 1);
+	else
+		snprintf(out, size, "%s", text);
+}
+
 static enum panel_result submit(struct form *f)
 {
+	static char value[FIELDS][sizeof(f->ed[0].text) + 300]; /* read by vm_spawn() before it returns */
 	const char *argv[2 * FIELDS + 1];
-	char kernel[sizeof(f->ed[0].text) + 8];
+	char kernel[sizeof(value[0]) - 8];
 	int i, n = 0;
-
-	newvm_kernel(f->ed[F_GUEST].text, kernel, sizeof(kernel));
 
 	for (i = 1; i < FIELDS; i++) {
 		if (f->ed[i].len == 0)
 			continue;
+		if (i == F_GUEST) {
+			with_home(f->ed[i].text, kernel, sizeof(kernel));
+			newvm_kernel(kernel, value[i], sizeof(value[i]));
+		} else if (i == F_INITRD || i == F_DISK) {
+			with_home(f->ed[i].text, value[i], sizeof(value[i]));
+		} else {
+			snprintf(value[i], sizeof(value[i]), "%s", f->ed[i].text);
+		}
 		argv[n++] = fields[i].option;
-		argv[n++] = i == F_GUEST ? kernel : f->ed[i].text;
+		argv[n++] = value[i];
 	}
 	argv[n] = NULL;
 	return vm_spawn(f->p.ui, f->ed[F_NAME].text, argv) == 0 ? PANEL_CLOSE : PANEL_REDRAW;

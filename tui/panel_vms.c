@@ -75,6 +75,8 @@ static void draw_row(struct vms_panel *v, int y, const struct ui_vm *vm, bool se
 	draw_wch(p->ui, p->rect.y + y, p->rect.x, vm_state_mark(vm), selected ? base : vm_state_role(vm));
 	if (!live) {
 		snprintf(text, sizeof(text), "%s", vm_state_text(vm));
+	} else if (vm_off_left(vm) >= 0) {
+		snprintf(text, sizeof(text), "off %ds", vm_off_left(vm));
 	} else if (vm->job.active) {
 		snprintf(text, sizeof(text), "%s %u%%", vm->job.what,
 			vm->job.total > 0 ? (unsigned)(vm->job.done * 100 / vm->job.total) : 0);

@@ -353,6 +353,7 @@ static void tick(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	line_tick(ui, now);
+	vms_off_tick(ui);
 	for (i = 0; i < ui->npool; i++) {
 		struct panel *p = ui->pool[i];
 
@@ -474,6 +475,7 @@ static void options_default(struct ui *ui)
 	o->mouse = o->rounded = true;
 	o->frames_per_s = 60;
 	o->sample_ms = 50;
+	o->shutdown_s = 30;
 }
 
 static void configure(struct ui *ui, const struct ui_start *start)

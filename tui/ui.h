@@ -24,6 +24,7 @@ struct ui_options {
 	bool clipboard;	       /* what is copied in a console goes to the terminal's clipboard too */
 	char guest_titles[256], guest_answers[256]; /* "none", "all", or the VMs that may */
 	int frames_per_s;      /* at most */
+	int shutdown_s;	       /* what a guest has to shut down before it is turned off; 0: as long as it likes */
 	int sample_ms;	       /* how often visible panels want samples, at the least */
 	char config_file[512]; /* what was read, "" when there is none */
 };

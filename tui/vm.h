@@ -46,6 +46,9 @@ struct ui_vm {
 	uint64_t rss;
 	uint8_t cpu_history[VM_HISTORY]; /* per cent, newest last */
 
+	uint64_t off_at_ms; /* asked to shut down: when the VM is turned off (vm_off.c); 0: not asked */
+	int off_shown;	    /* seconds left, as drawn last */
+
 	struct vm_job job;
 	unsigned snapshots_serial; /* goes up when a save, load or delete has ended */
 	struct vmc_symbols *symbols;
@@ -66,6 +69,11 @@ int vm_spawn(struct ui *ui, const char *name, const char *const *argv);
 void vm_forget(struct ui *ui, struct ui_vm *vm); /* a lost or ended one */
 void vms_update_wants(struct ui *ui); /* what the visible panels want to see */
 void vm_refresh_info(struct ui_vm *vm);
+/** vm_off_begin() - the guest has been asked to shut down: its time begins. vm_off_left(): seconds, -1: no clock runs. */
+void vm_off_begin(struct ui_vm *vm);
+int vm_off_left(const struct ui_vm *vm);
+void vm_off_cancel(struct ui_vm *vm);
+void vms_off_tick(struct ui *ui);
 /** vm_command() - a command whose failure is reported as "NAME: what: why". */
 int vm_command(struct ui_vm *vm, const char *command, const char *args_json, const char *what);
 /** vm_snapshot() - @what: save, load, delete; @id: name or id; @name: what the user knows it by. */

@@ -106,9 +106,11 @@ static void command_reply(void *arg, int rc, const char *error, const char *json
 	if (rc < 0 && rc != -ECONNRESET)
 		ui_warn(p->vm->ui, "%s: %s: %s%s%s%s", p->vm->name, p->what, error, key[0] != '\0' ? " (" : "", key,
 			key[0] != '\0' ? " ends it at once)" : "");
-	if (rc == 0 && strcmp(p->what, "shutdown") == 0)
+	if (rc == 0 && strcmp(p->what, "shutdown") == 0) {
 		ui_say(p->vm->ui, "%s: its power button was pressed; what comes of it is the guest's affair%s%s%s",
 			p->vm->name, key[0] != '\0' ? " (" : "", key, key[0] != '\0' ? " ends it at once)" : "");
+		vm_off_begin(p->vm);
+	}
 	if (rc == 0)
 		vm_refresh_info(p->vm);
 	free(p);
@@ -167,14 +169,17 @@ void vm_event(void *arg, const char *name, const char *json_data)
 
 	if (strcmp(name, "STOP") == 0) {
 		set_state(vm, VMC_PAUSED);
+		vm_off_cancel(vm);
 	} else if (strcmp(name, "RESUME") == 0) {
 		set_state(vm, VMC_RUNNING);
 		vm->ending = false;
 	} else if (strcmp(name, "RESET") == 0) {
 		vm->ending = false;
+		vm_off_cancel(vm);
 		ui_say(ui, "%s was reset", vm->name);
 	} else if (strcmp(name, "SHUTDOWN") == 0) {
 		set_state(vm, VMC_STOPPED);
+		vm_off_cancel(vm);
 		vm->ending = true; /* whether it stays for a look or leaves: both are in order */
 		json_text(json_data, "reason", text, sizeof(text));
 		ui_say(ui, "%s has shut down%s%s", vm->name, text[0] != '\0' ? ": " : "", text);

@@ -107,6 +107,10 @@ try_shutdown() {
 	keys y
 	expect "shutdown: what came of it" 'power button'
 }
+try_shutdown_cancel() { # a guest that has the time: tests/linux/use.sh
+	keys C
+	expect "shutdown-cancel: says that there is nothing to stop" 'no time runs down for a'
+}
 try_reset() {
 	keys R
 	expect "reset: asks" 'Reset a at once?'

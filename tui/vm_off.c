@@ -1,0 +1,67 @@
+/*
+ * vm_off.c - a VM that was asked to shut down: the time that its guest has for it runs down in sight, then the VM is
+ * turned off. A reset, a pause or the guest's own end stops the clock; so does a command. Screen thread.
+ */
+#include "config.h"
+#include <errno.h>
+#include <stdio.h>
+#include "tui/vm.h"
+#include "tui/vm_internal.h"
+
+void vm_off_begin(struct ui_vm *vm)
+{
+	if (vm->ui->opt.shutdown_s == 0 || !vm_is_live(vm))
+		return;
+	vm->off_at_ms = ui_now_ms() + (uint64_t)vm->ui->opt.shutdown_s * 1000;
+	vm->off_shown = -1;
+	vm_marked(vm);
+}
+
+int vm_off_left(const struct ui_vm *vm)
+{
+	uint64_t now = ui_now_ms();
+
+	if (vm->off_at_ms == 0)
+		return -1;
+	return vm->off_at_ms > now ? (int)((vm->off_at_ms - now + 999) / 1000) : 0;
+}
+
+void vm_off_cancel(struct ui_vm *vm)
+{
+	if (vm->off_at_ms == 0)
+		return;
+	vm->off_at_ms = 0;
+	vm->ui->draw_line = true;
+	vm_marked(vm);
+}
+
+static void tick(struct ui_vm *vm)
+{
+	int left = vm_off_left(vm);
+
+	if (left < 0)
+		return;
+	if (!vm_is_live(vm) || vm->info.state != VMC_RUNNING) {
+		vm_off_cancel(vm);
+		return;
+	}
+	if (left != vm->off_shown) {
+		vm->off_shown = left;
+		vm->ui->draw_line = true;
+		vm_marked(vm);
+	}
+	if (left > 0)
+		return;
+	vm_off_cancel(vm);
+	vm->ending = true;
+	ui_warn(vm->ui, "%s has not shut down within %d s: it is turned off", vm->name, vm->ui->opt.shutdown_s);
+	vm_command(vm, "quit", NULL, "force-off");
+}
+
+void vms_off_tick(struct ui *ui)
+{
+	size_t i;
+
+	for (i = 0; i < ui->nvms; i++)
+		tick(ui->vms[i]);
+}
