@@ -9,7 +9,7 @@
  *   lines   1 i8042 · 4 8250 · 8 RTC · 9 ACPI · 10 virtio-console without MSI-X (INTA, its Interrupt Line register
  *           says so) · 16..23 INTA of the other slots (machine_intx_gsi())
  *   PCI     00:00.0 host bridge · 00:01.0 virtio-console · 00:02.0 virtio-rng · 00:03.0 virtio-balloon ·
- *           00:0d.0 .. 00:10.0 virtio-net (BARs assigned and decoding on at power-on)
+ *           00:05.0 .. 00:0c.0 virtio-blk · 00:0d.0 .. 00:10.0 virtio-net (BARs assigned and decoding on at power-on)
  */
 #ifndef DEVICES_MACHINE_H
 #define DEVICES_MACHINE_H

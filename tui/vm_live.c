@@ -185,6 +185,14 @@ void vm_event(void *arg, const char *name, const char *json_data)
 		ui_say(ui, "%s has shut down%s%s", vm->name, text[0] != '\0' ? ": " : "", text);
 	} else if (strcmp(name, "GUEST_PANICKED") == 0) {
 		ui_warn(ui, "%s: the guest's kernel has panicked", vm->name);
+	} else if (strcmp(name, "BLOCK_IO_ERROR") == 0) {
+		char disk[32], action[16];
+
+		json_text(json_data, "reason", text, sizeof(text));
+		json_text(json_data, "device", disk, sizeof(disk));
+		json_text(json_data, "action", action, sizeof(action));
+		ui_warn(ui, "%s: %s: %s%s", vm->name, disk, text,
+			strcmp(action, "stop") == 0 ? "; paused: mend it, then resume" : "; the guest was told");
 	} else if (strcmp(name, "X_CRASHED") == 0) {
 		set_state(vm, VMC_CRASHED);
 		json_text(json_data, "reason", text, sizeof(text));
