@@ -248,6 +248,12 @@ static void work_run(void *arg)
 	turn(arg, REAP_TURN);
 }
 
+void block_poll(struct block *b)
+{
+	if (b->inflight)
+		turn(b, REAP_TURN);
+}
+
 void block_drain(struct block *b)
 {
 	while (b->inflight) {

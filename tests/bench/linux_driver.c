@@ -4,7 +4,7 @@
  *	linux_driver BUILD KERNEL INITRD VCPUS ROUNDS WHAT...	WHAT: boot idle console disk net
  * Exits are those that KVM counts in debugfs for all VMs of this machine (there is one), the same way for both.
  * Environment: BENCH_LOG=1 prints the kernel messages of the first guests; BENCH_APPEND adds to their command line, BENCH_EACH=1
- * prints each value at once.
+ * prints each value at once, BENCH_DISK is where the disk's image goes (128 MiB).
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -536,7 +536,10 @@ static bool make_disk(void)
 	static char zeros[MIB];
 	int fd;
 
-	snprintf(disk_path, sizeof(disk_path), "%s/disk", work);
+	if (getenv("BENCH_DISK"))
+		snprintf(disk_path, sizeof(disk_path), "%s", getenv("BENCH_DISK"));
+	else
+		snprintf(disk_path, sizeof(disk_path), "%s/disk", work);
 	fd = open(disk_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	for (int i = 0; fd >= 0 && i < 128; i++)
 		if (write(fd, zeros, sizeof(zeros)) != sizeof(zeros))
