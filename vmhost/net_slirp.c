@@ -275,6 +275,7 @@ static void turn(struct slirpd *d)
 	if (n > 0 && d->poll[0].revents & (POLLIN | POLLHUP | POLLERR))
 		for (int i = 0; i < TURNS && from_guest(d) == DEV_NET_BATCH; i++)
 			;
+	flush(d); /* answers go before the sockets are looked at: the guest waits for them */
 	if (!still)
 		slirp_pollfds_poll(d->slirp, n < 0, get_revents, d);
 	d->unpublished |= n > 0;
