@@ -63,8 +63,13 @@ tests_kvm_test_devices_snapshot_SOURCES = tests/kvm/test_devices_snapshot.c $(DE
 tests_kvm_test_devices_snapshot_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
 tests_kvm_test_devices_snapshot_LDADD = $(DEVKVM_LIBS)
 
-EXTRA_DIST += tests/fuzz/corpus/virtq tests/fuzz/corpus/virtio_console
+EXTRA_DIST += tests/fuzz/corpus/virtq tests/fuzz/corpus/virtio_console tests/fuzz/corpus/virtio_net
 if FUZZERS
+noinst_PROGRAMS += tests/fuzz/fuzz_virtio_net
+tests_fuzz_fuzz_virtio_net_SOURCES = tests/fuzz/fuzz_virtio_net.c
+tests_fuzz_fuzz_virtio_net_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
+tests_fuzz_fuzz_virtio_net_LDADD = $(DEVTEST_LIBS)
+tests_fuzz_fuzz_virtio_net_LDFLAGS = $(AM_LDFLAGS) $(LIBFUZZER_LDFLAGS)
 noinst_PROGRAMS += tests/fuzz/fuzz_virtq tests/fuzz/fuzz_virtio_console
 tests_fuzz_fuzz_virtq_SOURCES = tests/fuzz/fuzz_virtq.c
 tests_fuzz_fuzz_virtq_LDADD = $(DEVTEST_LIBS)

@@ -1,6 +1,10 @@
 # Tests, fuzz targets and benches of vmhost.
 VMHOST_TEST_CFLAGS = $(VMHOST_CFLAGS) $(UNIT_CFLAGS)
 if HAVE_CMOCKA
+check_PROGRAMS += tests/unit/test_vmhost_net
+tests_unit_test_vmhost_net_SOURCES = tests/unit/test_vmhost_net.c
+tests_unit_test_vmhost_net_CFLAGS = $(VMHOST_TEST_CFLAGS)
+tests_unit_test_vmhost_net_LDADD = $(VMHOST_LIBS) $(UNIT_LIBS)
 check_PROGRAMS += tests/unit/test_vmhost_qmp tests/unit/test_vmhost_def tests/unit/test_vmhost_state \
 	tests/unit/test_vmhost_sandbox
 tests_unit_test_vmhost_qmp_SOURCES = tests/unit/test_vmhost_qmp.c
@@ -20,6 +24,12 @@ tests_unit_test_vmhost_sandbox_SOURCES = tests/unit/test_vmhost_sandbox.c
 tests_unit_test_vmhost_sandbox_CFLAGS = $(VMHOST_TEST_CFLAGS)
 tests_unit_test_vmhost_sandbox_LDADD = $(VMHOST_LIBS) $(UNIT_LIBS)
 endif
+
+# On /dev/kvm: the test is the guest's driver and TCP/IP (tests/devices.mk).
+check_PROGRAMS += tests/kvm/test_net_user
+tests_kvm_test_net_user_SOURCES = tests/kvm/test_net_user.c $(DEVKVM_SOURCES)
+tests_kvm_test_net_user_CFLAGS = $(VMHOST_CFLAGS)
+tests_kvm_test_net_user_LDADD = libvmhost.la $(DEVKVM_LIBS) $(VMHOST_LIBS)
 
 if FUZZERS
 noinst_PROGRAMS += tests/fuzz/fuzz_ksyms
@@ -41,5 +51,5 @@ tests_lib_no_uring_SOURCES = tests/lib/no_uring.c
 tests_lib_no_uring_CFLAGS = $(AM_CFLAGS) $(SECCOMP_CFLAGS)
 tests_lib_no_uring_LDADD = $(SECCOMP_LIBS)
 
-EXTRA_DIST += tests/lib/vmhost.sh tests/kvm/vmhost_life.sh tests/kvm/vmhost_cpu.sh tests/kvm/vmhost_console.sh \
+EXTRA_DIST += tests/lib/vmhost.sh tests/kvm/vmhost_net.sh tests/kvm/vmhost_life.sh tests/kvm/vmhost_cpu.sh tests/kvm/vmhost_console.sh \
 	tests/kvm/vmhost_snapshot.sh tests/kvm/vmhost_disk.sh tests/kvm/vmhost_qmp.sh tests/fuzz/corpus/qmp tests/fuzz/corpus/manifest tests/fuzz/corpus/ksyms

@@ -26,6 +26,7 @@
 #include <cmocka.h>
 
 #include "vmhost/broker.h"
+#include "vmhost/net.h"
 #include "vmhost/sandbox.h"
 
 /* Runs @fn in a child under the VM's filter. Return: its wait status. */
@@ -347,11 +348,73 @@ static void test_broker_leftovers(void **state)
 	end(b);
 }
 
+/* ---- the process of a user network ---- */
+
+static int net_confined(const char *want)
+{
+	char text[64] = "";
+	int fd, s = socket(AF_INET, SOCK_STREAM, 0), sv[2];
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+
+	WORKS(s);
+	WORKS(bind(s, (void *)&a, sizeof(a)));
+	WORKS(listen(s, 1));
+	REFUSED(socket(AF_UNIX, SOCK_STREAM, 0));
+	REFUSED(socket(AF_NETLINK, SOCK_RAW, 0));
+	REFUSED(socketpair(AF_UNIX, SOCK_STREAM, 0, sv));
+	REFUSED(unlink("/tmp/vitrine-must-not-be"));
+	REFUSED(mkdir("/tmp/vitrine-must-not-be", 0700));
+	REFUSED(syscall(SYS_open, "/etc/passwd", O_RDONLY, 0));
+	REFUSED(kill(getppid(), 0));
+	if (syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL) >= 0)
+		return 97;
+	/* Whatever is asked for, what comes is the one file that somebody else opened. */
+	fd = open("/etc/passwd", O_RDWR);
+	WORKS(fd);
+	WORKS(read(fd, text, sizeof(text) - 1));
+	if (strcmp(text, want) != 0 || write(fd, "x", 1) >= 0)
+		return 96;
+	return 0;
+}
+
+static void test_net_filter(void **state)
+{
+	char path[] = "/tmp/vitrine-test.XXXXXX", err[256];
+	struct net_news n;
+	int sv[2], fd = mkstemp(path), notify, status;
+	pid_t pid;
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, "nameserver 192.0.2.1", 20), 20);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sv), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		memset(&n, 0, sizeof(n));
+		if (sandbox_net(&notify, err, sizeof(err)) < 0 ||
+			net_news_send(sv[1], &n, &notify, 1) < 0)
+			_exit(100);
+		_exit(net_confined("nameserver 192.0.2.1"));
+	}
+	assert_int_equal(net_news_read(sv[0], true, &n, &notify), 1);
+	assert_true(notify >= 0);
+	sandbox_answer_open(notify, path); /* waits for the question */
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (!WIFEXITED(status) || WEXITSTATUS(status))
+		fail_msg("wait status %#x", (unsigned)status);
+	close(notify);
+	close(sv[0]);
+	close(sv[1]);
+	close(fd);
+	unlink(path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_vm_filter),
 		cmocka_unit_test(test_vm_deadly),
+		cmocka_unit_test(test_net_filter),
 		cmocka_unit_test(test_broker),
 		cmocka_unit_test(test_broker_hostile),
 		cmocka_unit_test(test_broker_raw),
