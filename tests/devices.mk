@@ -83,5 +83,10 @@ tests_fuzz_fuzz_virtio_blk_SOURCES = tests/fuzz/fuzz_virtio_blk.c
 tests_fuzz_fuzz_virtio_blk_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
 tests_fuzz_fuzz_virtio_blk_LDADD = $(DEVTEST_LIBS)
 tests_fuzz_fuzz_virtio_blk_LDFLAGS = $(AM_LDFLAGS) $(LIBFUZZER_LDFLAGS)
+noinst_PROGRAMS += tests/fuzz/fuzz_virtio_memory
+tests_fuzz_fuzz_virtio_memory_SOURCES = tests/fuzz/fuzz_virtio_memory.c
+tests_fuzz_fuzz_virtio_memory_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
+tests_fuzz_fuzz_virtio_memory_LDADD = $(DEVTEST_LIBS)
+tests_fuzz_fuzz_virtio_memory_LDFLAGS = $(AM_LDFLAGS) $(LIBFUZZER_LDFLAGS)
 endif
-EXTRA_DIST += tests/fuzz/corpus/virtio_blk
+EXTRA_DIST += tests/fuzz/corpus/virtio_blk tests/fuzz/corpus/virtio_memory
