@@ -43,6 +43,7 @@ static void on_reply(void *arg, int rc, const char *error, const char *json)
 	struct vmc_console_info consoles[4];
 	struct vmc_map_entry *map = NULL;
 	struct vmc_sample_cpu cpu;
+	struct vmc_balloon balloon;
 	struct vmc_vm_info info;
 	char *text = NULL;
 	size_t n = 0;
@@ -53,6 +54,7 @@ static void on_reply(void *arg, int rc, const char *error, const char *json)
 	vmc_parse_vm_info(json, &info);
 	vmc_parse_registers(json, &cpu);
 	vmc_parse_console_info(json, consoles, 4, &n);
+	vmc_parse_balloon(json, &balloon);
 	if (vmc_parse_snapshots(json, &snapshots, &n) == 0)
 		free(snapshots);
 	if (vmc_parse_memory_map(json, &map, &n) == 0)

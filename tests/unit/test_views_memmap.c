@@ -94,6 +94,20 @@ static void accesses_have_a_rate(void **state)
 	fake_free(f);
 }
 
+static void the_balloon_is_told(void **state)
+{
+	struct fake *f = fake_new(&panel_memmap, 18, 78);
+	struct vmc_sample *s = pc(SEC);
+
+	map[0].balloon = 256 * MIB;
+	map[4].balloon = 128 * MIB;
+	fake_sample(f, s);
+	assert_true(fake_shows(f, "256 MiB in the balloon"));
+	fake_keys(f, "jjjj");
+	assert_true(fake_shows(f, "128 MiB in the balloon"));
+	fake_free(f);
+}
+
 static void selection_leads_on(void **state)
 {
 	struct fake *f = fake_new(&panel_memmap, 18, 78);
@@ -183,7 +197,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_map_is_listed), cmocka_unit_test(ports_on_demand),
-		cmocka_unit_test(accesses_have_a_rate), cmocka_unit_test(selection_leads_on),
+		cmocka_unit_test(accesses_have_a_rate),
+		cmocka_unit_test(the_balloon_is_told), cmocka_unit_test(selection_leads_on),
 		cmocka_unit_test(filter_by_name), cmocka_unit_test(small_and_large),
 		cmocka_unit_test(nonsense_does_no_harm),
 	};

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
@@ -112,6 +113,41 @@ static void devices_are_cut_to_size(void **state)
 	assert_null(d);
 }
 
+static void the_balloon_comes_typed(void **state)
+{
+	char json[4096] = "{\"driver\": true, \"ram\": 100, \"wanted\": \"0x10\", \"held\": -1, \"last-update\": 7, \"stats\": {";
+	struct vmc_balloon b;
+
+	assert_int_equal(vmc_parse_balloon("{\"driver\": true, \"ram\": 100, \"wanted\": 40, \"stats\": {\"stat-swap-in\": 3, "
+		"\"stat-free-memory\": \"much\"}}", &b), 0);
+	assert_true(b.driver && b.ram == 100 && b.wanted == 40 && b.stats_time_s == 0);
+	assert_int_equal(b.nstats, 1); /* what is no number is none */
+	assert_string_equal(b.stats[0].name, "stat-swap-in");
+	assert_int_equal(b.stats[0].value, 3);
+	for (int i = 0; i < 40; i++)
+		sprintf(json + strlen(json), "\"s%d\": %d, ", i, i);
+	strcat(json, "\"a name that is longer than there is room for\": 1}}");
+	assert_int_equal(vmc_parse_balloon(json, &b), 0);
+	assert_int_equal(b.nstats, VMC_BALLOON_STATS);
+	assert_int_equal(b.held, 0);
+	assert_int_equal(vmc_parse_balloon("[]", &b), -EPROTO);
+	assert_int_equal(vmc_parse_balloon(NULL, &b), -EPROTO);
+}
+
+static void sizes_as_people_write_them(void **state)
+{
+	static const char *const wrong[] = { "", "x", "-1", " 1", "1T", "1MB", "1 M", "1iB", "99999999999999999999", "17179869184G", "M" };
+	uint64_t v = 0;
+
+	assert_true(vmc_parse_size("4096", &v) == 0 && v == 4096);
+	assert_true(vmc_parse_size("0x1000", &v) == 0 && v == 4096);
+	assert_true(vmc_parse_size("3k", &v) == 0 && v == 3072);
+	assert_true(vmc_parse_size("256MiB", &v) == 0 && v == 256ull << 20);
+	assert_true(vmc_parse_size("2G", &v) == 0 && v == 2ull << 30);
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		assert_int_equal(vmc_parse_size(wrong[i], &v), -EINVAL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -120,6 +156,8 @@ int main(void)
 		cmocka_unit_test(memory_refuses_what_does_not_fit),
 		cmocka_unit_test(devices_come_typed),
 		cmocka_unit_test(devices_are_cut_to_size),
+		cmocka_unit_test(the_balloon_comes_typed),
+		cmocka_unit_test(sizes_as_people_write_them),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
