@@ -3,8 +3,8 @@
  * microvm, in turns, on this machine's KVM. bench_linux.sh runs it in the nested test VM.
  *	linux_driver BUILD KERNEL INITRD VCPUS ROUNDS WHAT...	WHAT: boot idle console disk net
  * Exits are those that KVM counts in debugfs for all VMs of this machine (there is one), the same way for both.
- * Environment: BENCH_LOG=1 prints the kernel messages of the first guests; BENCH_APPEND adds to their command line, BENCH_EACH=1
- * prints each value at once, BENCH_DISK is where the disk's image goes (128 MiB).
+ * Environment: BENCH_LOG=1 prints the kernel messages of the first guests; BENCH_APPEND adds to their command line;
+ * BENCH_EACH=1 prints each value at once; BENCH_DISK is where the disk's image goes (128 MiB).
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -201,7 +201,7 @@ static void qemu_args(struct args *a, const char *cmdline)
 		"host", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-smp", vcpus, "-kernel", kernel,
 		"-initrd", initrd, "-append", cmdline, "-serial", "chardev:s", "-device",
 		"virtio-serial-pci-non-transitional,max_ports=1", "-device", "virtconsole,chardev=h", "-device",
-		"virtio-rng-pci-non-transitional" };
+		"virtio-rng-pci-non-transitional", "-device", "virtio-balloon-pci-non-transitional,free-page-reporting=on" };
 
 	for (size_t i = 0; i < sizeof(more) / sizeof(more[0]); i++)
 		arg(a, "%s", more[i]);

@@ -6,7 +6,7 @@ while [[ ${1:-} == *=* ]]; do export "$1"; shift; done
 for v in BENCH_LOG BENCH_EACH; do [ -n "${!v}" ] || unset "$v"; done
 mount -t debugfs debug /sys/kernel/debug || exit 1
 export XDG_RUNTIME_DIR=/run/user XDG_STATE_HOME=/run/state XDG_CONFIG_HOME=/run/config
-export BENCH_DISK=/disk.img # on a disk and in the page cache, as most images are
+export BENCH_DISK=/var/tmp/disk.img # on a disk and in the page cache, as most images are
 mkdir -m 0700 -p "$XDG_RUNTIME_DIR" "$XDG_STATE_HOME" "$XDG_CONFIG_HOME"
 # An archive begins at a multiple of four, or the kernel does not know it.
 { cat /linux/cloud/initrd; head -c $(( -$(stat -c %s /linux/cloud/initrd) & 3 )) /dev/zero; cat "$build/tests/bench/linux.cpio"; } >/run/initrd
