@@ -27,8 +27,12 @@ endif
 
 # On /dev/kvm: the test is the guest's driver and TCP/IP (tests/devices.mk).
 check_PROGRAMS += tests/kvm/test_net_user
-tests_kvm_test_net_user_SOURCES = tests/kvm/test_net_user.c $(DEVKVM_SOURCES)
+tests_kvm_test_net_user_SOURCES = tests/kvm/test_net_user.c tests/kvm/netguest.h tests/kvm/netguest.c $(DEVKVM_SOURCES)
 tests_kvm_test_net_user_CFLAGS = $(VMHOST_CFLAGS)
+check_PROGRAMS += tests/kvm/test_net_tap
+tests_kvm_test_net_tap_SOURCES = tests/kvm/test_net_tap.c tests/kvm/netguest.h tests/kvm/netguest.c $(DEVKVM_SOURCES)
+tests_kvm_test_net_tap_CFLAGS = $(VMHOST_CFLAGS)
+tests_kvm_test_net_tap_LDADD = libvmhost.la $(DEVKVM_LIBS) $(VMHOST_LIBS)
 tests_kvm_test_net_user_LDADD = libvmhost.la $(DEVKVM_LIBS) $(VMHOST_LIBS)
 
 if FUZZERS
