@@ -125,11 +125,6 @@ void block_start(struct block *b, struct block_io *io)
 	go_on(b, io);
 }
 
-void block_submit(struct block *b)
-{
-	b->ops->submit(b->engine);
-}
-
 /* @n bytes are through. */
 static void advance(struct block_io *io, uint64_t n)
 {
@@ -230,22 +225,35 @@ static void start_waiting(struct block *b)
 	}
 }
 
-static void turn(struct block *b, unsigned most)
+/* Everything on its way, and everything that is over taken in: most of what the page cache has is
+ * over at once, and needs no wake-up. */
+static void turn(struct block *b)
 {
+	unsigned left = REAP_TURN;
 	struct block_io *io;
+	bool some = true;
 
-	while (most-- && (io = b->ops->reap(b->engine)))
-		finished(b, io);
-	start_waiting(b);
-	b->ops->submit(b->engine);
-	if (most == ~0u)
+	while (some && left) {
+		start_waiting(b);
+		b->ops->submit(b->engine);
+		for (some = false; left && (io = b->ops->reap(b->engine)); left--) {
+			finished(b, io);
+			some = true; /* it may have another step to begin */
+		}
+	}
+	if (!left)
 		dev_work_kick(&b->work); /* perhaps more: others want a turn too */
 	b->cfg.batch_end(b->cfg.arg);
 }
 
 static void work_run(void *arg)
 {
-	turn(arg, REAP_TURN);
+	turn(arg);
+}
+
+void block_submit(struct block *b)
+{
+	turn(b);
 }
 
 void block_poll(struct block *b)
@@ -263,7 +271,7 @@ void block_drain(struct block *b)
 			b->ops->wait(b->engine);
 		else
 			sched_yield(); /* the kernel has no memory for us at the moment */
-		turn(b, REAP_TURN);
+		turn(b);
 	}
 }
 

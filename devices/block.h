@@ -51,7 +51,7 @@ struct block_engine_ops {
 	const char *name;
 	int (*create)(int event_fd, unsigned depth, void **out);
 	int (*start)(void *engine, struct block_io *io); /* -EAGAIN: not now */
-	void (*submit)(void *engine);                    /* what was started begins at the latest now */
+	void (*submit)(void *engine); /* what was started begins at the latest now; then reap() */
 	struct block_io *(*reap)(void *engine);          /* one that is over, NULL: none */
 	void (*wait)(void *engine); /* until reap() has one; only while something is under way */
 	void (*destroy)(void *engine); /* only while nothing is under way */
@@ -73,7 +73,7 @@ struct block_config {
 
 /** block_new() - Return: 0, or -errno with the VM's error set. Before the sandbox closes. */
 int block_new(const struct block_config *cfg, struct block **out);
-/** block_start() - hand a request in; block_submit() - that was all for now. */
+/** block_start() - hand a request in; block_submit() - that was all for now; done() may come. */
 void block_start(struct block *b, struct block_io *io);
 void block_submit(struct block *b);
 /** block_poll() - take now what is over by now (the page cache had it), not in another turn of the main loop. */

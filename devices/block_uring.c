@@ -65,9 +65,16 @@ static void ur_submit(void *engine)
 {
 	struct uring *u = engine;
 
+	if (!io_uring_sq_ready(&u->ring))
+		return;
+	/* What is over at once is taken in by the caller, who looks after this: no wake-up for it. */
+	io_uring_cq_eventfd_toggle(&u->ring, false);
 	/* Refused for a moment (no memory): they stay in the ring, and go with the next submit. */
-	if (io_uring_sq_ready(&u->ring))
-		io_uring_submit(&u->ring);
+	io_uring_submit(&u->ring);
+	io_uring_cq_eventfd_toggle(&u->ring, true);
+	/* Full barrier: the wish for wake-ups must be out before the caller's look at the ring. The
+	 * kernel puts a completion there, then reads the wish. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
 static int ur_start(void *engine, struct block_io *io)
