@@ -104,7 +104,7 @@ int vmc_parse_size(const char *text, uint64_t *out)
 		return 0;
 	}
 	unit = strchr(units, *end | 32);
-	if (!unit || !(*end | 32))
+	if (!unit)
 		return -EINVAL;
 	end++;
 	if (end[0] == 'i' && end[1] == 'B') /* 256MiB */
