@@ -19,7 +19,7 @@
 #define HEADER	  0x1000 /* of a bzImage: as much as its setup header can need */
 #define RELEASE_SIZE 128
 #define APPEND	  "console=ttyS0 console=hvc0 quiet"
-#define MAX_ARGS  64
+#define MAX_ARGS  62 /* and a network card */
 
 struct linux_kernel {
 	char path[PATH_MAX], release[RELEASE_SIZE], modules[PATH_MAX], initrd[PATH_MAX];
@@ -279,9 +279,10 @@ enum { ROOT = CLI_DEMO_OTHERS, MODULES, MEMORY, VCPUS, APPEND_MORE, DISK, NET };
 /* As `vitrine run` would be told. */
 static int start(const struct cli_call *call, const struct linux_kernel *k)
 {
-	const char *argv[MAX_ARGS + 1] = { "run", "--name", NAME, "--kernel", k->path, "--initrd", k->initrd };
+	const char *argv[MAX_ARGS + 3] = { "run", "--name", NAME, "--kernel", k->path, "--initrd", k->initrd };
 	const char *more = call->value[APPEND_MORE];
 	char append[2048];
+	bool has_net = false;
 	int n = 7, i;
 
 	if ((size_t)snprintf(append, sizeof(append), APPEND "%s%s", more ? " " : "", more ? more : "") >= sizeof(append))
@@ -299,6 +300,11 @@ static int start(const struct cli_call *call, const struct linux_kernel *k)
 			return cli_fail(CLI_USAGE, "demo linux: too many disks and network cards");
 		argv[n++] = call->given[i].row == DISK ? "--disk" : "--net";
 		argv[n++] = call->given[i].value;
+		has_net |= call->given[i].row == NET;
+	}
+	if (!has_net) { /* needs no privileges */
+		argv[n++] = "--net";
+		argv[n++] = "user";
 	}
 	argv[n] = NULL;
 	return cli_run_only(n, (char **)argv);

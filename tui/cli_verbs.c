@@ -92,7 +92,7 @@ static const struct cli_option demo_options[] = {
 	{ "vcpus", 'c', "N", "linux: number of vCPUs (default 2)" },
 	{ "append", 'a', "TEXT", "linux: more for the kernel's command line" },
 	{ "disk", 'D', "PATH[,OPTION...]", "linux: a disk, as for run; may be repeated" },
-	{ "net", 'N', "user|tap[,OPTION...]", "linux: a network card, as for run; may be repeated" },
+	{ "net", 'N', "user|tap[,OPTION...]", "linux: a network card, as for run; may be repeated (default user)" },
 	END
 };
 

@@ -88,15 +88,19 @@ int image_open(struct image *img, const char *path, char *err, size_t err_size)
 	img->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not hold us */
 	if (img->fd < 0 || fstat(img->fd, &st) < 0) {
 		rc = -errno;
-		snprintf(err, err_size, "cannot open %s: %s", path, strerror(-rc));
+		snprintf(err, err_size, "cannot open %s: %s%s", path, strerror(-rc),
+			rc == -ENOENT ? "; is it the right path, from here?"
+			: rc == -EACCES || rc == -EPERM
+				? "; let it be read (for a kernel: sudo chmod a+r, it holds no secrets), or copy it"
+				: "");
 		goto fail;
 	}
 	if (!S_ISREG(st.st_mode) || st.st_size <= 0 || (unsigned long long)st.st_size > IMAGE_MAX) {
 		rc = -EINVAL;
 		snprintf(err, err_size, "%s is %s", path,
-			!S_ISREG(st.st_mode) ? "not a plain file"
-			: st.st_size         ? "larger than 1 GiB"
-					     : "empty");
+			!S_ISREG(st.st_mode) ? "not a plain file; a kernel or initrd is one"
+			: st.st_size         ? "larger than 1 GiB: no kernel or initrd"
+					     : "empty; copy or download it again");
 		goto fail;
 	}
 	img->size = (size_t)st.st_size;

@@ -98,7 +98,7 @@ static int read_header(struct loader *l, struct image *img)
 	if (setup >= size || size - setup <= ENTRY_64 || wanted > size - setup)
 		return vmc_fail(l->vm, -ENOEXEC,
 			"bzImage: truncated: %zu bytes of setup and %" PRIu64
-			" of kernel in a file of %zu",
+			" of kernel in a file of %zu; copy or download it again",
 			setup, wanted, size);
 	img->code = setup;
 	img->size = size - setup;
