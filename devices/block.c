@@ -256,12 +256,6 @@ void block_submit(struct block *b)
 	turn(b);
 }
 
-void block_poll(struct block *b)
-{
-	if (b->inflight)
-		turn(b, REAP_TURN);
-}
-
 void block_drain(struct block *b)
 {
 	while (b->inflight) {

@@ -76,8 +76,6 @@ int block_new(const struct block_config *cfg, struct block **out);
 /** block_start() - hand a request in; block_submit() - that was all for now; done() may come. */
 void block_start(struct block *b, struct block_io *io);
 void block_submit(struct block *b);
-/** block_poll() - take now what is over by now (the page cache had it), not in another turn of the main loop. */
-void block_poll(struct block *b);
 /** block_drain() - wait until nothing is under way. Blocks; done() is called for each. */
 void block_drain(struct block *b);
 unsigned block_inflight(const struct block *b);

@@ -299,7 +299,6 @@ static void blk_kick(struct vdev *v, unsigned queue)
 		chains--;
 	}
 	block_submit(b->block);
-	block_poll(b->block);
 	vdev_used(v, 0);
 	if (!chains || (b->starved && !block_inflight(b->block)))
 		v->transport->requeue(v, 0);
