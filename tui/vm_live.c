@@ -193,6 +193,12 @@ void vm_event(void *arg, const char *name, const char *json_data)
 		json_text(json_data, "action", action, sizeof(action));
 		ui_warn(ui, "%s: %s: %s%s", vm->name, disk, text,
 			strcmp(action, "stop") == 0 ? "; paused: mend it, then resume" : "; the guest was told");
+	} else if (strcmp(name, "X_NETWORK") == 0) {
+		char card[32];
+
+		json_text(json_data, "reason", text, sizeof(text));
+		json_text(json_data, "id", card, sizeof(card));
+		ui_warn(ui, "%s: %s: %s", vm->name, card, text);
 	} else if (strcmp(name, "X_CRASHED") == 0) {
 		set_state(vm, VMC_CRASHED);
 		json_text(json_data, "reason", text, sizeof(text));

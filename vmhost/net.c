@@ -323,6 +323,8 @@ static void on_news(evutil_socket_t sock, short what, void *arg)
 	}
 	if (news.died && n->renewing)
 		return;
+	if (n->dead && !news.died)
+		return; /* tried again, in vain again */
 	user_lost(n);
 	n->dead = true;
 	update_link(n);
@@ -335,7 +337,7 @@ static void on_news(evutil_socket_t sock, short what, void *arg)
 
 static int open_user(struct net *n, bool sandbox, char *err, size_t err_size)
 {
-	int rc, room = 1 << 20;
+	int rc;
 
 	n->shared = mmap(NULL, sizeof(*n->shared), PROT_READ | PROT_WRITE,
 		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -348,7 +350,6 @@ static int open_user(struct net *n, bool sandbox, char *err, size_t err_size)
 	if (rc < 0)
 		return rc;
 	n->keeper = rc;
-	setsockopt(n->fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
 	return 0;
 }
 

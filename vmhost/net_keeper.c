@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 enum { BACK_OFF_MS = 100, BACK_OFF_MAX_MS = 5000, LONG_LIFE_MS = 10000 };
+enum { FRAMES_ROOM = 1 << 20 }; /* on their way, each direction */
 enum { NEWS_FD = 3 }; /* the keeper's own socket; all others are above */
 
 struct keeper {
@@ -112,7 +113,7 @@ static bool pair(int sv[2])
  * it said. */
 static int make_child(struct keeper *k, struct net_news *said)
 {
-	int frames[2], report[2], rc;
+	int frames[2], report[2], room = FRAMES_ROOM, rc;
 
 	memset(said, 0, sizeof(*said));
 	snprintf(said->text, sizeof(said->text), "no process for it: %s", strerror(errno));
@@ -124,6 +125,8 @@ static int make_child(struct keeper *k, struct net_news *said)
 		close(frames[1]);
 		return rc;
 	}
+	for (int i = 0; i < 2; i++) /* as far as net.core.wmem_max lets it */
+		setsockopt(frames[i], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
 	k->child = fork();
 	if (k->child == 0) {
 		close(NEWS_FD);

@@ -340,11 +340,10 @@ void net_slirp(const struct net_spec *spec, struct net_shared *shared, int frame
 	struct slirpd *d = calloc(1, sizeof(*d));
 	const struct rlimit files = {MAX_SOCKETS, MAX_SOCKETS};
 	struct net_news say = {0};
-	int notify = -1, room = 1 << 20;
+	int notify = -1;
 
 	prctl(PR_SET_NAME, "vitrine-slirp");
 	setrlimit(RLIMIT_NOFILE, &files);
-	setsockopt(frames, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
 	if (!d)
 		_exit(1);
 	d->shared = shared;
