@@ -56,6 +56,7 @@ _vitrine() {
 		elif ((n == 1)); then compopt -o filenames 2>/dev/null
 			_vitrine_words < <(ls /boot 2>/dev/null | sed -n 's/^vmlinuz-//p'; compgen -f -- "$cur")
 		fi ;;
+	balloon) if ((n == 0)); then _vitrine_words < <("$vitrine" ls --quiet 2>/dev/null); fi ;;
 	ls|check) ;;
 	*) _vitrine_words < <("$vitrine" ls --quiet 2>/dev/null) ;;
 	esac
