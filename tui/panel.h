@@ -166,6 +166,8 @@ struct vmc_conn *ui_vm_conn(const struct ui_vm *vm);
 /** ui_vm_info() - last known x-query-vm reply; never NULL. */
 const struct vmc_vm_info *ui_vm_info(const struct ui_vm *vm);
 struct vmc_symbols *ui_vm_symbols(struct ui_vm *vm); /* of its kernel; may be NULL */
+/* of a packed kernel's System.map or vmlinux, for one that runs at @base and keeps none of its own; may be NULL */
+struct vmc_symbols *ui_vm_symbols_beside(struct ui_vm *vm, uint64_t base);
 /** ui_open_panel() - show (or focus) the panel @name for @vm. */
 struct panel *ui_open_panel(struct ui *ui, struct ui_vm *vm, const char *name);
 /** ui_hex_address() - where ui_goto_hex() wants the hex view of @vm to be; *@seq changes with each call of it. */

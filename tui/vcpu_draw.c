@@ -145,6 +145,11 @@ static void rip_line(struct pen *pen)
 	view_hex(p, row(pen), pen->x + 4, 16, c->regs.rip, changed ? ROLE_CHANGED : ROLE_VALUE);
 	if (syms && vmc_symbols_find(syms, c->regs.rip, where, sizeof(where)) < 0)
 		where[0] = '\0';
+	if (!where[0] && !user && c->kernel_base && !c->symbol[0]) {
+		syms = ui_vm_symbols_beside(pen->v->p.vm, c->kernel_base);
+		if (!syms || vmc_symbols_find(syms, c->regs.rip, where, sizeof(where)) < 0)
+			where[0] = '\0';
+	}
 	if (!where[0] && !user) /* what the VM's process has found in the guest's memory */
 		snprintf(where, sizeof(where), "%s", c->symbol);
 	if (where[0])

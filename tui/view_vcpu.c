@@ -57,6 +57,7 @@ static void show_cpu(struct vcpu_shown *c, const struct vmc_sample_cpu *s, bool 
 	c->has_regs = true;
 	c->code_len = s->code_len < sizeof(c->code) ? s->code_len : sizeof(c->code);
 	memcpy(c->code, s->code, c->code_len);
+	c->kernel_base = s->kernel_base;
 	snprintf(c->symbol, sizeof(c->symbol), "%s", s->symbol);
 }
 

@@ -14,6 +14,7 @@ struct vcpu_shown {
 	uint8_t code[16];
 	uint32_t code_len;
 	char symbol[96];
+	uint64_t kernel_base;
 };
 
 struct vcpu_panel {

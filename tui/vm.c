@@ -94,6 +94,7 @@ static void vm_free(struct ui_vm *vm)
 	if (vm->spawn_fd >= 0)
 		close(vm->spawn_fd);
 	vmc_symbols_close(vm->symbols);
+	vmc_symbols_close(vm->beside);
 	free(vm);
 }
 

@@ -53,6 +53,8 @@ struct ui_vm {
 	unsigned snapshots_serial; /* goes up when a save, load or delete has ended */
 	struct vmc_symbols *symbols;
 	char symbols_of[256];
+	struct vmc_symbols *beside; /* of files beside a packed kernel, see ui_vm_symbols_beside() */
+	char beside_of[256];
 	uint64_t hex_gpa;
 	unsigned hex_seq;
 };

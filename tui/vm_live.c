@@ -381,6 +381,18 @@ int vm_snapshot(struct ui_vm *vm, const char *what, const char *id, const char *
 
 /* ---- small things panels ask for ---- */
 
+struct vmc_symbols *ui_vm_symbols_beside(struct ui_vm *vm, uint64_t base)
+{
+	if (strcmp(vm->beside_of, vm->info.kernel) != 0) {
+		vmc_symbols_close(vm->beside);
+		vm->beside = vm->info.kernel[0] != '\0' ? vmc_symbols_beside(vm->info.kernel) : NULL;
+		snprintf(vm->beside_of, sizeof(vm->beside_of), "%s", vm->info.kernel);
+	}
+	if (vm->beside != NULL)
+		vmc_symbols_slide(vm->beside, base);
+	return vm->beside;
+}
+
 struct vmc_symbols *ui_vm_symbols(struct ui_vm *vm)
 {
 	if (strcmp(vm->symbols_of, vm->info.kernel) != 0) {

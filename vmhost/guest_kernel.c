@@ -286,6 +286,11 @@ int guest_kernel_symbol(const struct guest_kernel *gk, uint64_t gva, char *out, 
 	return gk->syms ? ksyms_find(gk->syms, gva, out, size) : -ENOENT;
 }
 
+uint64_t guest_kernel_bare(const struct guest_kernel *gk)
+{
+	return gk->syms || gk->searching ? 0 : gk->base;
+}
+
 uint64_t guest_kernel_address(const struct guest_kernel *gk, const char *name)
 {
 	uint64_t at = 0;

@@ -28,6 +28,8 @@ void guest_kernel_look(struct guest_kernel *gk, const struct vmc_regs *r, const 
 bool guest_kernel_step(struct guest_kernel *gk);
 /** guest_kernel_symbol() - the kernel's function at @gva. Return: 0, -ENOENT. */
 int guest_kernel_symbol(const struct guest_kernel *gk, uint64_t gva, char *out, size_t size);
+/** guest_kernel_bare() - where a kernel is mapped in which no symbols were found; 0: there is none such. */
+uint64_t guest_kernel_bare(const struct guest_kernel *gk);
 /** guest_kernel_address() - of a symbol; 0: there is none, or symbols are not known. */
 uint64_t guest_kernel_address(const struct guest_kernel *gk, const char *name);
 /** guest_kernel_json() - x-kernel's reply. */

@@ -68,6 +68,8 @@ static void put_symbol(json_t *out, struct host *h, const struct vmc_regs *r, co
 	char name[160];
 
 	guest_kernel_look(h->guest_kernel, r, s, host_now_us());
+	if (s->ss.dpl != 3 && guest_kernel_bare(h->guest_kernel))
+		json_object_set_new(out, "kernel-base", qmp_hex(guest_kernel_bare(h->guest_kernel)));
 	if (s->ss.dpl != 3 && guest_kernel_symbol(h->guest_kernel, r->rip, name, sizeof(name)) == 0)
 		json_object_set_new(out, "symbol", json_string(name));
 }

@@ -409,6 +409,11 @@ const struct vmc_vm_info *ui_vm_info(const struct ui_vm *vm)
 	return &vm->info;
 }
 
+struct vmc_symbols *ui_vm_symbols_beside(struct ui_vm *vm, uint64_t base)
+{
+	return NULL;
+}
+
 struct vmc_symbols *ui_vm_symbols(struct ui_vm *vm)
 {
 	return NULL;

@@ -277,6 +277,49 @@ static void test_symbols(void **state)
 	assert_null(vmc_symbols_open("/nonexistent"));
 }
 
+static void put_file(const char *dir, const char *name, const char *text)
+{
+	char path[256];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+}
+
+/* A packed kernel's System.map lies beside it; KASLR moves what it says; Debian puts words in its place. */
+static void test_system_map(void **state)
+{
+	char dir[] = "/tmp/vitrine-map.XXXXXX", kernel[64], path[64], out[64];
+	struct vmc_symbols *syms;
+	uint64_t addr;
+
+	assert_non_null(mkdtemp(dir));
+	snprintf(kernel, sizeof(kernel), "%s/vmlinuz-6.1.0-x", dir);
+	snprintf(path, sizeof(path), "%s/System.map-6.1.0-x", dir);
+	assert_null(vmc_symbols_beside(kernel));
+	put_file(dir, "System.map-6.1.0-x", "ffffffffffffffff B The real System.map is in the linux-image-6.1.0-x-dbg package\n");
+	assert_null(vmc_symbols_beside(kernel));
+	put_file(dir, "System.map-6.1.0-x", "0000000000000000 A fixed_percpu_data\nffffffff81000000 T _text\n"
+		"ffffffff81000040 T secondary_startup_64\nffffffff81000400 t verify_cpu\nffffffff81000600 D some_data\n"
+		"nonsense\nffffffff8100 \nffffffff81000700 T last\n");
+	syms = vmc_symbols_beside(kernel);
+	assert_non_null(syms);
+	assert_int_equal(vmc_symbols_find(syms, 0xffffffff81000410, out, sizeof(out)), 0);
+	assert_string_equal(out, "verify_cpu+0x10");
+	vmc_symbols_slide(syms, 0xffffffffa8200000);
+	assert_int_equal(vmc_symbols_find(syms, 0xffffffffa8200041, out, sizeof(out)), 0);
+	assert_string_equal(out, "secondary_startup_64+0x1");
+	assert_int_equal(vmc_symbols_lookup(syms, "verify_cpu", &addr), 0);
+	assert_true(addr == 0xffffffffa8200400);
+	assert_int_equal(vmc_symbols_find(syms, 0xffffffff81000410, out, sizeof(out)), -ENOENT);
+	vmc_symbols_close(syms);
+	unlink(path);
+	rmdir(dir);
+}
+
 /* Twenty thousand sections, all of them the same table: a kernel's file may come from anywhere. */
 static void test_symbols_bomb(void **state)
 {
@@ -339,7 +382,7 @@ int main(void)
 		cmocka_unit_test(test_heat), cmocka_unit_test(test_wrong_heat),
 		cmocka_unit_test(test_cells_in_a_string), cmocka_unit_test(test_cpus), cmocka_unit_test(test_too_many),
 		cmocka_unit_test(test_vm_info), cmocka_unit_test(test_snapshots),
-		cmocka_unit_test(test_map_registers_devices), cmocka_unit_test(test_symbols),
+		cmocka_unit_test(test_map_registers_devices), cmocka_unit_test(test_symbols), cmocka_unit_test(test_system_map),
 		cmocka_unit_test(test_symbols_bomb),
 		cmocka_unit_test(test_speed),
 	};

@@ -182,6 +182,7 @@ void parse_registers(const json_t *r, struct vmc_sample_cpu *cpu)
 	s->efer = json_opt_u64(r, "efer", UINT64_MAX);
 	s->apic_base = json_opt_u64(r, "apic-base", UINT64_MAX);
 	parse_code(r, cpu);
+	cpu->kernel_base = json_opt_u64(r, "kernel-base", UINT64_MAX);
 	json_opt_text(r, "symbol", cpu->symbol, sizeof(cpu->symbol));
 	cpu->has_regs = true;
 }

@@ -1,5 +1,6 @@
 /*
- * symbols.c - function names of a guest kernel's ELF file, by address. Any thread, one at a time.
+ * symbols.c - function names of a guest kernel by address: of its ELF file, or of a System.map. Any thread, one at a
+ * time.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -30,6 +31,8 @@ struct vmc_symbols {
 	char *names;
 	size_t names_len, names_cap;
 	size_t looked;
+	uint64_t base;	/* that vmc_symbols_slide() was told last */
+	uint64_t slide; /* where the kernel runs, less where it was linked */
 };
 
 static int add_name(struct vmc_symbols *syms, const char *name, size_t *offset)
@@ -122,6 +125,26 @@ static int by_addr(const void *a, const void *b)
 	return x->size < y->size ? -1 : x->size > y->size; /* the sized one last: it is found first */
 }
 
+/*
+ * "ffffffff81000000 T _text" a line. Debian's package has a line of words in its place, whose address is all ones, and
+ * a name of which there is no other.
+ */
+static void read_map(struct vmc_symbols *syms, int fd)
+{
+	FILE *f = fdopen(dup(fd), "r");
+	char line[1024], name[512], kind;
+	unsigned long long addr;
+
+	while (f && syms->looked++ < MAX_LOOKED && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%16llx %c %511s", &addr, &kind, name) != 3 || !strchr("tTwW", kind) || addr == ~0ull)
+			continue;
+		if (add_symbol(syms, addr, 0, name) < 0)
+			break;
+	}
+	if (f)
+		fclose(f);
+}
+
 struct vmc_symbols *vmc_symbols_open(const char *path)
 {
 	struct vmc_symbols *syms = calloc(1, sizeof(*syms));
@@ -141,6 +164,8 @@ struct vmc_symbols *vmc_symbols_open(const char *path)
 		if (gelf_getshdr(scn, &shdr) && (shdr.sh_type == SHT_SYMTAB || shdr.sh_type == SHT_DYNSYM))
 			read_table(syms, elf, scn, &shdr);
 	}
+	if (elf && elf_kind(elf) == ELF_K_NONE && lseek(fd, 0, SEEK_SET) == 0)
+		read_map(syms, fd);
 out:
 	if (elf)
 		elf_end(elf);
@@ -153,6 +178,40 @@ out:
 	if (syms)
 		qsort(syms->list, syms->count, sizeof(*syms->list), by_addr);
 	return syms;
+}
+
+struct vmc_symbols *vmc_symbols_beside(const char *kernel)
+{
+	const char *base = strrchr(kernel, '/'), *release;
+	struct vmc_symbols *syms = NULL;
+	char path[4096];
+	int dir = base ? (int)(base - kernel) : 1;
+	size_t i;
+
+	release = strchr(base ? base : kernel, '-'); /* vmlinuz-6.1.0-28-amd64 */
+	for (i = 0; !syms && i < 4; i++) {
+		static const char *const names[] = { "%s%.*s/System.map%s", "%s%.*s/vmlinux%s" };
+
+		/* beside it, then where packages of debugging symbols put theirs */
+		snprintf(path, sizeof(path), names[i % 2], i < 2 ? "" : "/usr/lib/debug", dir, base ? kernel : ".",
+			release ? release : "");
+		if (strcmp(path, kernel) != 0)
+			syms = vmc_symbols_open(path);
+	}
+	return syms;
+}
+
+void vmc_symbols_slide(struct vmc_symbols *syms, uint64_t base)
+{
+	uint64_t text;
+
+	if (syms->base == base)
+		return;
+	syms->base = base;
+	syms->slide = 0;
+	if (vmc_symbols_lookup(syms, "_text", &text) == 0 || vmc_symbols_lookup(syms, "_stext", &text) == 0 ||
+		vmc_symbols_lookup(syms, "startup_64", &text) == 0)
+		syms->slide = base - (text & ~(uint64_t)0x1fffff); /* the image begins at a large page */
 }
 
 void vmc_symbols_close(struct vmc_symbols *syms)
@@ -169,6 +228,7 @@ int vmc_symbols_find(const struct vmc_symbols *syms, uint64_t addr, char *out, s
 	size_t lo = 0, hi = syms ? syms->count : 0;
 	const struct symbol *s;
 
+	addr -= syms ? syms->slide : 0;
 	while (lo < hi) { /* the first one beyond addr */
 		size_t mid = lo + (hi - lo) / 2;
 
@@ -196,7 +256,7 @@ int vmc_symbols_lookup(const struct vmc_symbols *syms, const char *name, uint64_
 
 	for (i = 0; syms && i < syms->count; i++) {
 		if (!strcmp(syms->names + syms->list[i].name, name)) {
-			*addr = syms->list[i].addr;
+			*addr = syms->list[i].addr + syms->slide;
 			return 0;
 		}
 	}

@@ -95,6 +95,7 @@ struct vmc_sample_cpu {
 	struct vmc_sregs sregs;
 	uint8_t code[16]; /* instruction bytes at RIP, where readable */
 	uint32_t code_len;
+	uint64_t kernel_base; /* where a Linux kernel is mapped whose symbols the VM's process did not find; 0 */
 	char symbol[96];  /* the kernel's function at RIP, as the VM's process knows it; "": it does not */
 };
 
@@ -289,8 +290,13 @@ VMC_API int vmc_command_wait(const char *vm, const char *command, const char *ar
 /* ---- symbols of a guest kernel (symbols.c; libelf) ---- */
 
 struct vmc_symbols;
-/** vmc_symbols_open() - the function symbols of an ELF file. NULL: none readable. */
+/** vmc_symbols_open() - the function symbols of an ELF file or a System.map. NULL: none readable. */
 VMC_API struct vmc_symbols *vmc_symbols_open(const char *path);
+/** vmc_symbols_beside() - of the System.map or vmlinux that belongs to a packed kernel, beside it or in
+ * /usr/lib/debug. NULL: there is none, or (Debian) only words in its place. */
+VMC_API struct vmc_symbols *vmc_symbols_beside(const char *kernel);
+/** vmc_symbols_slide() - the kernel runs with its image at @base (KASLR): addresses from now on are those. */
+VMC_API void vmc_symbols_slide(struct vmc_symbols *syms, uint64_t base);
 VMC_API void vmc_symbols_close(struct vmc_symbols *syms);
 /** vmc_symbols_find() - "paint+0x2c" into @out. Return: 0, -ENOENT. */
 VMC_API int vmc_symbols_find(const struct vmc_symbols *syms, uint64_t addr, char *out, size_t size);
