@@ -38,6 +38,8 @@ static void look(struct kallsyms *k)
 	ksyms_free(s);
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct kallsyms *k = ka_new(0xffffffff81000000ull, size ? data[0] % 4 : KA_6_1);
