@@ -27,7 +27,7 @@
 #define KVM_STATS "/sys/kernel/debug/kvm/"
 #define MIB       (1u << 20)
 
-enum { MAX_ROUNDS = 32, MAX_METRICS = 64, WAIT_S = 60, IDLE_S = 5, MEMORY_MIB = 256 };
+enum { MAX_ROUNDS = 32, MAX_METRICS = 64, WAIT_S = 120, IDLE_S = 5, MEMORY_MIB = 256 };
 enum { VITRINE, QEMU, VMMS };
 static const char *const vmm_name[VMMS] = { "vitrine", "QEMU" };
 
@@ -391,8 +391,8 @@ static void disk(struct guest *g)
 	static const struct {
 		const char *op, *name;
 		unsigned size, count;
-	} cases[] = { { "rread", "disk 4k random read", 4096, 1500 }, { "rwrite", "disk 4k random write", 4096, 1500 },
-		{ "read", "disk 1M sequential read", MIB, 128 }, { "write", "disk 1M sequential write", MIB, 128 } };
+	} cases[] = { { "rread", "disk 4k random read", 4096, 600 }, { "rwrite", "disk 4k random write", 4096, 600 },
+		{ "read", "disk 1M sequential read", MIB, 64 }, { "write", "disk 1M sequential write", MIB, 64 } };
 	struct counts a, b;
 	char text[64];
 	double ms;
