@@ -10,7 +10,7 @@ build=$(cd "${1:?usage: nested.sh BUILD [PATTERN...]}" && pwd); shift
 src=$(cd "$(dirname "$0")/../.." && pwd)
 . "$src/tests/linux/l1.bash"
 trap l1_cleanup EXIT
-total=${VITRINE_L1_SECONDS:-1140} tries=3 # seconds for all of it; attempts of one entry that the machine does not survive
+total=${VITRINE_L1_SECONDS:-1500} tries=3 # seconds for all of it; attempts of one entry that the machine does not survive
 
 # NAME:SECONDS, the limit some five times what it takes on two free cores.
 short=(linux/in/smoke:120 kvm/test_engine_irq:60 kvm/test_engine_mem:60 kvm/test_engine_state:120 kvm/test_devices_snapshot:60)

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # case-boot.sh - a stock Debian kernel boots to a shell on both consoles, sees its vCPUs, and turns itself off.
-# limit: 240
+# limit: 420
 # with: cloud/vmlinuz,2 cloud/vmlinux,4 standard/vmlinuz,4 standard/vmlinux,1
 . "$(dirname "$0")/lib.bash"
 IFS=, read -r kernel cpus <<<"$2"
+cmdline=${cmdline/ quiet/}
 
 up "$kernel" "$cpus" || finish
 check "all vCPUs" asks 'echo cpus=$(nproc).' "cpus=$cpus."
