@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # case-disk.sh - a disk under a stock Debian kernel: a file system with files, fsync and kill -9 of the VM, a second
 # boot that finds them, discard, a read-only disk.
-# limit: 300
+# limit: 480
 # with: cloud/vmlinux,2 standard/vmlinuz,1
 . "$(dirname "$0")/lib.bash"
 IFS=, read -r kernel cpus <<<"$2"
