@@ -48,6 +48,7 @@ struct ui_vm {
 
 	uint64_t off_at_ms; /* asked to shut down: when the VM is turned off (vm_off.c); 0: not asked */
 	int off_shown;	    /* seconds left, as drawn last */
+	bool off_forced;    /* its time was over */
 
 	struct vm_job job;
 	unsigned snapshots_serial; /* goes up when a save, load or delete has ended */

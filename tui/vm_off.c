@@ -14,6 +14,7 @@ void vm_off_begin(struct ui_vm *vm)
 		return;
 	vm->off_at_ms = ui_now_ms() + (uint64_t)vm->ui->opt.shutdown_s * 1000;
 	vm->off_shown = -1;
+	vm->off_forced = false;
 	vm_marked(vm);
 }
 
@@ -54,7 +55,7 @@ static void tick(struct ui_vm *vm)
 		return;
 	vm_off_cancel(vm);
 	vm->ending = true;
-	ui_warn(vm->ui, "%s has not shut down within %d s: it is turned off", vm->name, vm->ui->opt.shutdown_s);
+	vm->off_forced = true; /* said when it is done: other words would come over it */
 	vm_command(vm, "quit", NULL, "force-off");
 }
 
