@@ -12,28 +12,12 @@
 #include <unistd.h>
 
 #include "devices/block.h"
+#include "tests/fuzz/reader.h"
 #include "tests/lib/devfix.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { RING = 0x400000, HDR = 0x500000, DATA = 0x510000, SECTORS = 256, SLOT = 5 };
-
-struct reader {
-	const uint8_t *p;
-	size_t left;
-};
-
-static uint64_t get(struct reader *r, unsigned n)
-{
-	uint64_t v = 0;
-
-	if (n > r->left)
-		n = r->left;
-	memcpy(&v, r->p, n);
-	r->p += n;
-	r->left -= n;
-	return v;
-}
 
 /* ---- the host ---- */
 
@@ -122,20 +106,6 @@ static const struct block_engine_ops fuzz_host = {
 
 /* ---- the driver ---- */
 
-static void save_and_load(struct fix *f, struct reader *r)
-{
-	struct vmc_out out;
-	struct vmc_in in;
-	size_t at = get(r, 2);
-
-	fake_quiesce(f->vm);
-	fake_save(f->vm, "disk0", &out);
-	out.data[at % out.len] ^= get(r, 1);
-	fake_load(f->vm, "disk0", out.data, out.len, &in);
-	vmc_out_free(&out);
-	fake_resume(f->vm);
-}
-
 static void request(struct fix *f, struct vdrv *d, struct reader *r)
 {
 	static const uint32_t types[] = { VIRTIO_BLK_T_IN, VIRTIO_BLK_T_OUT, VIRTIO_BLK_T_FLUSH,
@@ -194,7 +164,7 @@ static void step(struct fix *f, struct vdrv *d, struct reader *r)
 		op & 16 ? fake_quiesce(f->vm) : fake_resume(f->vm);
 		break;
 	case 10:
-		save_and_load(f, r);
+		save_and_load(f->vm, "disk0", r);
 		break;
 	case 11:
 		value = get(r, 1);

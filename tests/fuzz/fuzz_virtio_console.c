@@ -6,47 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/fuzz/reader.h"
 #include "tests/lib/devfix.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-struct reader {
-	const uint8_t *p;
-	size_t left;
-};
-
-static uint64_t get(struct reader *r, unsigned n)
-{
-	uint64_t v = 0;
-
-	if (n > r->left)
-		n = r->left;
-	memcpy(&v, r->p, n);
-	r->p += n;
-	r->left -= n;
-	return v;
-}
-
-static void save_and_load(struct fix *f, struct reader *r)
-{
-	static const char *const ids[] = { "rtc", "i8042", "com1", "pci0", "virtio-console0" };
-	const char *id = ids[get(r, 1) % 5];
-	struct vmc_out out;
-	struct vmc_in in;
-	size_t at = get(r, 2);
-
-	fake_quiesce(f->vm);
-	fake_save(f->vm, id, &out);
-	out.data[at % out.len] ^= get(r, 1);
-	fake_load(f->vm, id, out.data, out.len, &in);
-	vmc_out_free(&out);
-	fake_resume(f->vm);
-}
 
 static void step(struct fix *f, struct reader *r)
 {
 	static const uint16_t ports[] = { 0x60, 0x64, 0x70, 0x71, 0xcf8, 0xcfc, 0xcfd, 0xcfe, 0x3f8,
 		0x3f9, 0x3fa, 0x3fb, 0x3fc };
+	static const char *const ids[] = { "rtc", "i8042", "com1", "pci0", "virtio-console0" };
 	static const uint32_t pages[] = { 0x0000, 0x1000, 0x2000, 0x3000, 0x4000, 0x5000 };
 	uint8_t op = get(r, 1), len = 1u << (op >> 6), buf[16];
 	uint64_t value, addr;
@@ -95,7 +64,7 @@ static void step(struct fix *f, struct reader *r)
 		op & 16 ? fake_quiesce(f->vm) : fake_resume(f->vm);
 		break;
 	case 12:
-		save_and_load(f, r);
+		save_and_load(f->vm, ids[get(r, 1) % 5], r);
 		break;
 	case 13:
 		fake_reset(f->vm);

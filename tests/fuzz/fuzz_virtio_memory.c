@@ -7,28 +7,12 @@
 #include <string.h>
 
 #include "devices/balloon.h"
+#include "tests/fuzz/reader.h"
 #include "tests/lib/devfix.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { RNG_SLOT = 2, BALLOON_SLOT = 3, RINGS = 0x100000, RING_STEP = 0x20000, DATA = 0x200000, QUEUES = 5 };
-
-struct reader {
-	const uint8_t *p;
-	size_t left;
-};
-
-static uint64_t get(struct reader *r, unsigned n)
-{
-	uint64_t v = 0;
-
-	if (n > r->left)
-		n = r->left;
-	memcpy(&v, r->p, n);
-	r->p += n;
-	r->left -= n;
-	return v;
-}
 
 static void bring_up(struct fix *f, struct vdrv d[2], uint64_t features)
 {
@@ -37,21 +21,6 @@ static void bring_up(struct fix *f, struct vdrv d[2], uint64_t features)
 	if (vdrv_start_n(&d[0], features, 1, 16, RINGS, 0x61) != 15 ||
 		vdrv_start_n(&d[1], features | 0x27, QUEUES, 16, RINGS + RING_STEP, 0x71) != 15 || !fix_run(f))
 		abort();
-}
-
-static void save_and_load(struct fix *f, struct reader *r)
-{
-	const char *id = get(r, 1) & 1 ? "balloon" : "rng";
-	struct vmc_out out;
-	struct vmc_in in;
-	size_t at = get(r, 2);
-
-	fake_quiesce(f->vm);
-	fake_save(f->vm, id, &out);
-	out.data[at % out.len] ^= get(r, 1);
-	fake_load(f->vm, id, out.data, out.len, &in);
-	vmc_out_free(&out);
-	fake_resume(f->vm);
 }
 
 static void step(struct fix *f, struct vdrv d[2], struct reader *r)
@@ -98,7 +67,7 @@ static void step(struct fix *f, struct vdrv d[2], struct reader *r)
 		op & 16 ? fake_quiesce(f->vm) : fake_resume(f->vm);
 		break;
 	case 12:
-		save_and_load(f, r);
+		save_and_load(f->vm, get(r, 1) & 1 ? "balloon" : "rng", r);
 		break;
 	case 13:
 		fake_reset(f->vm);

@@ -7,40 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/fuzz/reader.h"
 #include "tests/lib/netfix.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-struct reader {
-	const uint8_t *p;
-	size_t left;
-};
-
-static uint64_t get(struct reader *r, unsigned n)
-{
-	uint64_t v = 0;
-
-	if (n > r->left)
-		n = r->left;
-	memcpy(&v, r->p, n);
-	r->p += n;
-	r->left -= n;
-	return v;
-}
-
-static void save_and_load(struct netfix *f, struct reader *r)
-{
-	struct vmc_out out;
-	struct vmc_in in;
-	size_t at = get(r, 2);
-
-	fake_quiesce(f->vm);
-	fake_save(f->vm, "net0", &out);
-	out.data[at % out.len] ^= get(r, 1);
-	fake_load(f->vm, "net0", out.data, out.len, &in);
-	vmc_out_free(&out);
-	fake_resume(f->vm);
-}
 
 static void arrive(struct netfix *f, struct reader *r)
 {
@@ -102,7 +72,7 @@ static void step(struct netfix *f, struct reader *r)
 		op & 16 ? fake_quiesce(f->vm) : fake_resume(f->vm);
 		break;
 	case 12:
-		save_and_load(f, r);
+		save_and_load(f->vm, "net0", r);
 		break;
 	case 13:
 		fake_reset(f->vm);
