@@ -6,8 +6,8 @@ libdevices_la_SOURCES = \
 	devices/virtq.h devices/virtq.c \
 	devices/virtio.h devices/virtio.c \
 	devices/virtio_pci.h devices/virtio_pci_priv.h devices/virtio_pci.c devices/virtio_pci_regs.c \
-	devices/net.h devices/virtio_net.c \
-	devices/disk.h devices/virtio_blk.h devices/virtio_blk.c \
+	devices/net.h devices/virtio_net_priv.h devices/virtio_net.c devices/virtio_net_offload.c devices/virtio_net_state.c \
+	devices/disk.h devices/virtio_blk.h devices/virtio_blk_priv.h devices/virtio_blk.c devices/virtio_blk_req.c \
 	devices/block.h devices/block.c devices/block_uring.c devices/block_threads.c \
 	devices/virtio_console.c devices/virtio_rng.c \
 	devices/balloon.h devices/virtio_balloon_priv.h devices/virtio_balloon.c devices/virtio_balloon_stats.c \

@@ -1,5 +1,5 @@
 /*
- * virtio_blk.c - a disk: requests of one queue, parsed here and done by block.c.
+ * virtio_blk.c - a disk: requests of one queue, checked in virtio_blk_req.c and done by block.c.
  *
  * Spec: virtio 1.2 §5.2. FLUSH, CONFIG_WCE, BLK_SIZE, SEG_MAX, TOPOLOGY, RO, DISCARD, WRITE_ZEROES
  * and GET_ID; one queue. Data goes between the image and guest memory without a copy in between.
@@ -9,74 +9,14 @@
  * guest uses for something else afterwards. So does a pause. A request that the host failed can be
  * kept: only its head is remembered, and the chain is read and checked again when the VM goes on.
  */
-#include "devices/virtio_blk.h"
-#include "devices/block.h"
+#include "devices/virtio_blk_priv.h"
 
 #include <errno.h>
-#include <linux/virtio_blk.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-enum {
-	QUEUE = VIRTQ_SIZE_MAX,
-	TURN_CHAINS = 256,
-	HEADER = sizeof(struct virtio_blk_outhdr),
-	MAX_DISCARD = 1 << 23,     /* sectors of one range: 4 GiB */
-	MAX_ZEROES = 64 << 11,     /* 64 MiB: the host may have to write them */
-};
-
-struct blk_req {
-	struct block_io io;
-	struct blk_req *next; /* of the free ones */
-	unsigned kind;
-	uint64_t bytes; /* for the statistics */
-	uint64_t began_ns;
-	struct virtq_chain chain;
-	struct iovec iov[VIRTQ_SIZE_MAX];
-};
-
-struct blk {
-	struct vdev v;
-	struct block *block;
-	struct disk_config cfg;
-	struct disk_events events;
-	unsigned number;
-	uint64_t sectors;
-	bool wce;      /* the driver wants a write-back cache */
-	bool starved;  /* there was no memory for a request */
-	bool dropping; /* a reset: what comes back is nobody's any more */
-	struct blk_req *free;
-	unsigned nreqs;
-	uint16_t kept[QUEUE], nkept;
-	struct disk_info stats;
-	struct virtq_chain chain; /* the one being looked at */
-};
-
-static struct blk *blk(const struct vdev *v)
-{
-	return (struct blk *)((char *)v - offsetof(struct blk, v));
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
-
-/* §5.2.6.2: without a cache that the driver can flush, a write is done when it is durable. */
-static bool writeback(const struct blk *b)
-{
-	if (!(b->v.features & VIRTIO_BIT(VIRTIO_BLK_F_FLUSH)))
-		return false;
-	return !(b->v.features & VIRTIO_BIT(VIRTIO_BLK_F_CONFIG_WCE)) || b->wce;
-}
-
-/* ---- requests ---- */
+enum { TURN_CHAINS = 256 };
 
 static struct blk_req *req_new(struct blk *b)
 {
@@ -91,176 +31,10 @@ static struct blk_req *req_new(struct blk *b)
 	return r;
 }
 
-static void req_free(struct blk *b, struct blk_req *r)
+void virtio_blk_req_free(struct blk *b, struct blk_req *r)
 {
 	r->next = b->free;
 	b->free = r;
-}
-
-/* The chain goes back. The status is the last byte of its writable part. */
-static void give_back(struct blk *b, const struct virtq_chain *c, uint8_t status, uint32_t data)
-{
-	struct virtq *q = &b->v.vq[0];
-
-	virtq_write(q, c, c->in_len - 1, &status, 1);
-	virtq_push(q, c->head, status == VIRTIO_BLK_S_OK ? data + 1 : 1);
-}
-
-static void refuse(struct blk *b, unsigned kind, uint8_t status)
-{
-	b->stats.invalid[kind]++;
-	give_back(b, &b->chain, status, 0);
-}
-
-/* Pointers to bytes [skip, skip + len) of @n segments. Memory is checked once more; it stays while
- * the request is under way, for only a stopped VM's changes. */
-static int map(struct blk *b, struct blk_req *r, const struct virtq_seg *seg, unsigned n,
-	uint32_t skip, uint32_t len, bool write)
-{
-	r->io.niov = 0;
-	for (unsigned i = 0; i < n && len; i++) {
-		uint32_t part = seg[i].len;
-		void *p;
-
-		if (skip >= part) {
-			skip -= part;
-			continue;
-		}
-		part -= skip;
-		if (part > len)
-			part = len;
-		p = vmc_mem_ptr(b->v.vm, seg[i].gpa + skip, part, write);
-		if (!p)
-			return virtq_break(&b->v.vq[0], "queue 0: a buffer left memory");
-		r->iov[r->io.niov++] = (struct iovec){ p, part };
-		skip = 0;
-		len -= part;
-	}
-	r->io.iov = r->iov;
-	return 0;
-}
-
-static bool in_range(const struct blk *b, uint64_t sector, uint64_t n)
-{
-	return sector <= b->sectors && n <= b->sectors - sector;
-}
-
-/* Sends the request that was filled in on its way. */
-static void go(struct blk *b, struct blk_req *r, unsigned kind, enum block_op op)
-{
-	r->kind = kind;
-	r->io.op = op;
-	r->io.durable = op != BLOCK_READ && op != BLOCK_FLUSH && !writeback(b);
-	r->began_ns = now_ns();
-	memcpy(&r->chain, &b->chain,
-		offsetof(struct virtq_chain, seg) +
-			sizeof(b->chain.seg[0]) * (b->chain.nout + b->chain.nin));
-	block_start(b->block, &r->io);
-}
-
-static void transfer(struct blk *b, struct blk_req *r, uint64_t sector, bool write)
-{
-	const struct virtq_chain *c = &b->chain;
-	uint32_t len = write ? c->out_len - HEADER : c->in_len - 1;
-	unsigned kind = write ? DISK_WRITES : DISK_READS;
-	int rc;
-
-	if (len % DISK_SECTOR || !in_range(b, sector, len / DISK_SECTOR) ||
-		(write && b->cfg.read_only)) {
-		refuse(b, kind, VIRTIO_BLK_S_IOERR);
-		req_free(b, r);
-		return;
-	}
-	if (!len) {
-		give_back(b, c, VIRTIO_BLK_S_OK, 0);
-		req_free(b, r);
-		return;
-	}
-	if (write)
-		rc = map(b, r, c->seg, c->nout, HEADER, len, false);
-	else
-		rc = map(b, r, c->seg + c->nout, c->nin, 0, len, true);
-	if (rc < 0) {
-		req_free(b, r);
-		return;
-	}
-	r->io.off = sector * DISK_SECTOR;
-	r->io.len = r->bytes = len;
-	go(b, r, kind, write ? BLOCK_WRITE : BLOCK_READ);
-}
-
-/* Discard and write zeroes, §5.2.6: one range, as the configuration says. */
-static void unmap(struct blk *b, struct blk_req *r, bool zeroes)
-{
-	struct virtio_blk_discard_write_zeroes range = { 0 };
-	uint32_t most = zeroes ? MAX_ZEROES : MAX_DISCARD, allowed = zeroes ? 1 : 0;
-	uint8_t status = VIRTIO_BLK_S_OK;
-
-	virtq_read(&b->v.vq[0], &b->chain, HEADER, &range, sizeof(range));
-	if (range.flags & ~allowed)
-		status = VIRTIO_BLK_S_UNSUPP;
-	else if (b->chain.out_len != HEADER + sizeof(range) || range.num_sectors > most ||
-		 b->cfg.read_only || !in_range(b, range.sector, range.num_sectors))
-		status = VIRTIO_BLK_S_IOERR;
-	if (status == VIRTIO_BLK_S_OK && range.num_sectors) {
-		r->io.off = range.sector * DISK_SECTOR;
-		r->io.len = r->bytes = (uint64_t)range.num_sectors * DISK_SECTOR;
-		r->io.unmap = range.flags & 1;
-		go(b, r, zeroes ? DISK_WRITES : DISK_UNMAPS, zeroes ? BLOCK_ZEROES : BLOCK_DISCARD);
-		return;
-	}
-	if (status == VIRTIO_BLK_S_OK)
-		give_back(b, &b->chain, status, 0);
-	else
-		refuse(b, DISK_UNMAPS, status);
-	req_free(b, r);
-}
-
-static void get_id(struct blk *b)
-{
-	char id[DISK_SERIAL_SIZE] = "";
-	uint32_t room = b->chain.in_len - 1, n = room < sizeof(id) ? room : sizeof(id);
-
-	memcpy(id, b->cfg.serial, strnlen(b->cfg.serial, sizeof(id)));
-	virtq_write(&b->v.vq[0], &b->chain, 0, id, n);
-	give_back(b, &b->chain, VIRTIO_BLK_S_OK, n);
-}
-
-/* b->chain is a request that was taken. @r: for it. */
-static void handle(struct blk *b, struct blk_req *r)
-{
-	struct virtio_blk_outhdr h;
-	struct virtq *q = &b->v.vq[0];
-
-	if (b->chain.out_len < HEADER || b->chain.in_len < 1) {
-		virtq_break(q, "queue 0: a request without room for header or status");
-		req_free(b, r);
-		return;
-	}
-	if (virtq_read(q, &b->chain, 0, &h, sizeof(h)) != sizeof(h)) {
-		req_free(b, r);
-		return;
-	}
-	switch (h.type) {
-	case VIRTIO_BLK_T_IN:
-	case VIRTIO_BLK_T_OUT:
-		transfer(b, r, h.sector, h.type == VIRTIO_BLK_T_OUT);
-		return;
-	case VIRTIO_BLK_T_FLUSH:
-		r->io.off = r->io.len = r->bytes = 0;
-		go(b, r, DISK_FLUSHES, BLOCK_FLUSH);
-		return;
-	case VIRTIO_BLK_T_DISCARD:
-	case VIRTIO_BLK_T_WRITE_ZEROES:
-		unmap(b, r, h.type == VIRTIO_BLK_T_WRITE_ZEROES);
-		return;
-	case VIRTIO_BLK_T_GET_ID:
-		get_id(b);
-		break;
-	default:
-		give_back(b, &b->chain, VIRTIO_BLK_S_UNSUPP, 0);
-	}
-	req_free(b, r);
 }
 
 /* Chains with the device: under way, kept, or being looked at. */
@@ -295,7 +69,7 @@ static void blk_kick(struct vdev *v, unsigned queue)
 			break;
 		}
 		virtq_take(q);
-		handle(b, r);
+		virtio_blk_handle(b, r);
 		chains--;
 	}
 	block_submit(b->block);
@@ -359,7 +133,7 @@ static void blk_done(void *arg, struct block_io *io, int rc)
 	if (r->io.op == BLOCK_READ)
 		mark_read(b, r); /* also what a failed or forgotten one brought */
 	if (!b->dropping && rc < 0 && failed(b, r, rc)) {
-		req_free(b, r);
+		virtio_blk_req_free(b, r);
 		return;
 	}
 	if (!b->dropping) {
@@ -368,10 +142,10 @@ static void blk_done(void *arg, struct block_io *io, int rc)
 			b->stats.done[r->kind]++;
 			b->stats.bytes[r->kind] += r->bytes;
 		}
-		give_back(b, &r->chain, rc < 0 ? VIRTIO_BLK_S_IOERR : VIRTIO_BLK_S_OK,
+		virtio_blk_give_back(b, &r->chain, rc < 0 ? VIRTIO_BLK_S_IOERR : VIRTIO_BLK_S_OK,
 			r->io.op == BLOCK_READ ? (uint32_t)r->bytes : 0);
 	}
-	req_free(b, r);
+	virtio_blk_req_free(b, r);
 }
 
 static void blk_batch_end(void *arg)
@@ -461,10 +235,10 @@ static void blk_resume(struct vdev *v)
 			continue;
 		}
 		if (virtq_chain_at(&v->vq[0], heads[i], &b->chain) < 0) {
-			req_free(b, r);
+			virtio_blk_req_free(b, r);
 			return;
 		}
-		handle(b, r);
+		virtio_blk_handle(b, r);
 	}
 	block_submit(b->block);
 	vdev_used(v, 0);
@@ -580,7 +354,7 @@ void virtio_blk_info(const struct vdev *v, struct disk_info *info)
 	info->engine = block_engine_name(b->block);
 	info->size = b->sectors * DISK_SECTOR;
 	info->read_only = b->cfg.read_only;
-	info->writeback = writeback(b);
+	info->writeback = virtio_blk_writeback(b);
 	info->inflight = block_inflight(b->block);
 	info->kept = b->nkept;
 }

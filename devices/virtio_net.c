@@ -11,42 +11,15 @@
  * buffers given back; while the host end does not take them, no more are fetched. Received ones wait
  * in the second until the guest has buffers; until then the host end is asked for no more.
  */
-#include "devices/models.h"
+#include "devices/virtio_net_priv.h"
 
 #include <errno.h>
-#include <linux/virtio_net.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { RX, TX };
 enum { TURN_FRAMES = 128 }; /* in one turn of the main loop, either way */
-enum { HDR = DEV_NET_HDR };
-
-struct card {
-	struct vdev v;
-	struct dev_net net;
-	struct dev_net_config cfg;
-	struct dev_net_batch rx, tx;
-	bool tx_stalled;        /* the host end is full */
-	bool wanted;            /* the host end was told to call input_ready() */
-	bool told_link;         /* what the guest was told last */
-	unsigned told_offload;  /* what the host end was told; ~0: nothing yet */
-	struct virtq_chain chain, first; /* first: of a frame that takes several */
-};
-
-_Static_assert(sizeof(struct virtio_net_hdr_v1) == HDR, "virtio 1.2 §5.1.6");
-
-static struct card *card(struct vdev *v)
-{
-	return (struct card *)((char *)v - offsetof(struct card, v));
-}
-
-static bool has(const struct card *c, unsigned bit)
-{
-	return c->v.features & VIRTIO_BIT(bit);
-}
 
 static void want_input(struct card *c, bool on)
 {
@@ -54,25 +27,6 @@ static void want_input(struct card *c, bool on)
 		return;
 	c->wanted = on;
 	c->net.host_ops->input_wanted(c->net.host, on);
-}
-
-/* What the driver can take of the host end's offloads; it may be another driver than before. */
-static void tell_offload(struct card *c)
-{
-	unsigned flags = 0;
-
-	if (has(c, VIRTIO_NET_F_GUEST_CSUM))
-		flags |= DEV_NET_CSUM;
-	if (has(c, VIRTIO_NET_F_GUEST_TSO4))
-		flags |= DEV_NET_TSO4;
-	if (has(c, VIRTIO_NET_F_GUEST_TSO6))
-		flags |= DEV_NET_TSO6;
-	if (has(c, VIRTIO_NET_F_GUEST_ECN))
-		flags |= DEV_NET_TSO_ECN;
-	if (flags == c->told_offload || !c->net.host_ops)
-		return;
-	c->told_offload = flags;
-	c->net.host_ops->offload(c->net.host, flags);
 }
 
 /* The chain that follows @ahead others, asking for a kick when there is none. Return: as
@@ -95,66 +49,6 @@ static int next_chain(struct card *c, unsigned queue, uint16_t ahead, struct vir
 
 /* ---- guest to host ---- */
 
-/* The Internet checksum (RFC 1071) from @start to the frame's end, put at @start + @at. It covers
- * what the driver left there, the pseudo header's sum (§5.1.6.2). */
-static void fill_checksum(uint8_t *frame, uint32_t len, uint16_t start, uint16_t at)
-{
-	uint64_t sum = 0;
-	uint32_t i, four;
-	uint16_t w;
-
-	/* By four bytes: the carries are folded in at the end, so larger words give the same. */
-	for (i = start; i + 3 < len; i += 4) {
-		memcpy(&four, frame + i, 4);
-		sum += four;
-	}
-	if (i + 1 < len) {
-		memcpy(&w, frame + i, 2);
-		sum += w;
-		i += 2;
-	}
-	if (i < len)
-		sum += frame[i]; /* as if a zero followed: little-endian host */
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	w = ~sum;
-	if (!w)
-		w = 0xffff; /* the same number, and for UDP zero would mean "none" */
-	memcpy(frame + start + at, &w, 2);
-}
-
-/* May the driver ask for this (§5.1.6.2)? What it must not is no frame. Fills the checksum in where
- * the host end wants that. */
-static bool fix_up(struct card *c, uint8_t *slot, uint32_t len)
-{
-	struct virtio_net_hdr_v1 h;
-	uint8_t gso;
-
-	memcpy(&h, slot, sizeof(h));
-	h.flags &= VIRTIO_NET_HDR_F_NEEDS_CSUM; /* other bits are not for this direction */
-	h.num_buffers = 0;
-	gso = h.gso_type & ~VIRTIO_NET_HDR_GSO_ECN;
-	if (h.flags && (!has(c, VIRTIO_NET_F_CSUM) ||
-			       (uint32_t)h.csum_start + h.csum_offset + 2 > len - HDR))
-		return false;
-	if (h.gso_type != gso && !has(c, VIRTIO_NET_F_HOST_ECN))
-		return false;
-	if (gso != VIRTIO_NET_HDR_GSO_NONE) {
-		unsigned bit = gso == VIRTIO_NET_HDR_GSO_TCPV4   ? VIRTIO_NET_F_HOST_TSO4
-			       : gso == VIRTIO_NET_HDR_GSO_TCPV6 ? VIRTIO_NET_F_HOST_TSO6
-								 : 0;
-
-		if (!bit || !has(c, bit) || !h.flags || !h.gso_size)
-			return false;
-	}
-	if (c->cfg.csum && h.flags) {
-		fill_checksum(slot + HDR, len - HDR, h.csum_start, h.csum_offset);
-		h.flags = 0;
-	}
-	memcpy(slot, &h, sizeof(h));
-	return true;
-}
-
 /* Takes frames out of the queue into the empty batch. Return: false when there was none. */
 static bool fetch(struct card *c, unsigned *budget)
 {
@@ -173,7 +67,7 @@ static bool fetch(struct card *c, unsigned *budget)
 		virtq_push(q, c->chain.head, 0);
 		(*budget)--;
 		any = true;
-		if (good && c->net.link && c->net.host_ops && fix_up(c, b->slot[b->n], len)) {
+		if (good && c->net.link && c->net.host_ops && virtio_net_fix_up(c, b->slot[b->n], len)) {
 			b->len[b->n++] = len;
 			c->net.tx.packets++;
 			c->net.tx.bytes += len - HDR;
@@ -220,32 +114,6 @@ static void net_output_ready(void *dev)
 
 /* ---- host to guest ---- */
 
-/* Only what the driver agreed to (§5.1.6.4); what came before it said so may be more. */
-static bool acceptable(const struct card *c, uint8_t *slot, uint32_t len)
-{
-	struct virtio_net_hdr_v1 h;
-	uint8_t gso;
-
-	if (len < HDR + DEV_NET_FRAME_MIN || len > DEV_NET_SLOT)
-		return false;
-	memcpy(&h, slot, sizeof(h));
-	gso = h.gso_type & ~VIRTIO_NET_HDR_GSO_ECN;
-	if (!has(c, VIRTIO_NET_F_GUEST_CSUM)) {
-		if (h.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)
-			return false;
-		h.flags = 0;
-	}
-	if (h.gso_type != gso && !has(c, VIRTIO_NET_F_GUEST_ECN))
-		return false;
-	if (gso != VIRTIO_NET_HDR_GSO_NONE &&
-		!(gso == VIRTIO_NET_HDR_GSO_TCPV4 && has(c, VIRTIO_NET_F_GUEST_TSO4)) &&
-		!(gso == VIRTIO_NET_HDR_GSO_TCPV6 && has(c, VIRTIO_NET_F_GUEST_TSO6)))
-		return false;
-	h.num_buffers = 1;
-	memcpy(slot, &h, sizeof(h));
-	return true;
-}
-
 /* A frame into one buffer, or with MRG_RXBUF into as many as it takes. Return: 1 with @n used, 0
  * when buffers are wanting, -EPROTO when the queue is broken, -EMSGSIZE when no buffer can hold it. */
 static int spread(struct card *c, const uint8_t *slot, uint32_t len, struct virtq_done *done,
@@ -286,7 +154,7 @@ static int give(struct card *c, uint8_t *slot, uint32_t len)
 	uint16_t n, i;
 	int rc;
 
-	if (!acceptable(c, slot, len))
+	if (!virtio_net_acceptable(c, slot, len))
 		return -EINVAL;
 	rc = spread(c, slot, len, done, &n);
 	if (rc != 1)
@@ -359,7 +227,7 @@ static void net_input_ready(void *dev)
 		want_input(c, false); /* until there is a driver, or the VM goes on */
 		return;
 	}
-	tell_offload(c);
+	virtio_net_tell_offload(c);
 	receive(c);
 }
 
@@ -369,7 +237,7 @@ static void net_kick(struct vdev *v, unsigned queue)
 {
 	struct card *c = card(v);
 
-	tell_offload(c);
+	virtio_net_tell_offload(c);
 	if (queue == RX)
 		receive(c);
 	else if (!c->tx_stalled)
@@ -458,7 +326,7 @@ static void net_resume(struct vdev *v)
 
 static void net_describe(const struct vdev *v, char *note, size_t size)
 {
-	const struct card *c = (const struct card *)((const char *)v - offsetof(struct card, v));
+	const struct card *c = card(v);
 	const struct dev_net *n = &c->net;
 
 	snprintf(note, size, "link %s; received %llu, sent %llu, dropped %llu%s",
@@ -466,113 +334,6 @@ static void net_describe(const struct vdev *v, char *note, size_t size)
 		(unsigned long long)n->tx.packets,
 		(unsigned long long)(n->rx.dropped + n->tx.dropped),
 		c->rx.next < c->rx.n ? "; frames wait for buffers" : "");
-}
-
-/* ---- saved state: the address, what the guest was told, and the frames on their way ---- */
-
-static void save_batch(const struct dev_net_batch *b, struct vmc_out *out)
-{
-	unsigned i;
-
-	vmc_out_u8(out, b->n - b->next);
-	for (i = b->next; i < b->n; i++) {
-		vmc_out_u32(out, b->len[i]);
-		vmc_out_bytes(out, b->slot[i], b->len[i]);
-	}
-}
-
-static int load_batch(struct dev_net_batch *b, struct vmc_in *in)
-{
-	unsigned i, n = vmc_in_u8(in);
-
-	if (n > DEV_NET_BATCH)
-		return vmc_in_fail(in, -EBADMSG, "%u frames on their way, at most %d", n,
-			DEV_NET_BATCH);
-	b->next = 0;
-	for (i = 0; i < n && !in->error; i++) {
-		uint32_t len = vmc_in_u32(in);
-
-		if (len < HDR + DEV_NET_FRAME_MIN || len > DEV_NET_SLOT)
-			return vmc_in_fail(in, -EBADMSG, "a frame of %u bytes", len);
-		vmc_in_bytes(in, b->slot[i], len);
-		b->len[i] = len;
-	}
-	b->n = n;
-	return in->error;
-}
-
-static int new_batch(struct dev_net_batch *b)
-{
-	*b = (struct dev_net_batch){ .slot = calloc(DEV_NET_BATCH, DEV_NET_SLOT) };
-	return b->slot ? 0 : -ENOMEM;
-}
-
-static void save_count(const struct dev_net_count *n, struct vmc_out *out)
-{
-	vmc_out_u64(out, n->packets);
-	vmc_out_u64(out, n->bytes);
-	vmc_out_u64(out, n->dropped);
-}
-
-static struct dev_net_count load_count(struct vmc_in *in)
-{
-	struct dev_net_count n = { .packets = vmc_in_u64(in) };
-
-	n.bytes = vmc_in_u64(in);
-	n.dropped = vmc_in_u64(in);
-	return n;
-}
-
-static void net_save(struct vdev *v, struct vmc_out *out)
-{
-	const struct card *c = card(v);
-
-	vmc_out_bytes(out, c->net.mac, sizeof(c->net.mac));
-	vmc_out_u8(out, c->told_link);
-	save_count(&c->net.rx, out);
-	save_count(&c->net.tx, out);
-	save_batch(&c->rx, out);
-	save_batch(&c->tx, out);
-}
-
-static int net_load(struct vdev *v, struct vmc_in *in)
-{
-	struct card *c = card(v);
-	struct dev_net_batch rx = { 0 }, tx = { 0 };
-	struct dev_net_count nrx, ntx;
-	uint8_t mac[6];
-	bool link;
-	int rc;
-
-	vmc_in_bytes(in, mac, sizeof(mac));
-	link = vmc_in_u8(in);
-	nrx = load_count(in);
-	ntx = load_count(in);
-	rc = in->error;
-	if (rc == 0 && (new_batch(&rx) < 0 || new_batch(&tx) < 0))
-		rc = vmc_in_fail(in, -ENOMEM, "no memory for frames");
-	if (rc == 0)
-		rc = load_batch(&rx, in);
-	if (rc == 0)
-		rc = load_batch(&tx, in);
-	if (rc == 0)
-		rc = vmc_in_end(in);
-	if (rc < 0) {
-		free(rx.slot);
-		free(tx.slot);
-		return rc;
-	}
-	free(c->rx.slot);
-	free(c->tx.slot);
-	c->rx = rx;
-	c->tx = tx;
-	/* The guest has this address in its tables, whatever a new VM would have been given. */
-	memcpy(c->net.mac, mac, sizeof(mac));
-	c->net.rx = nrx;
-	c->net.tx = ntx;
-	c->told_link = link;
-	c->tx_stalled = false;
-	return 0;
 }
 
 static void net_destroy(struct vdev *v)
@@ -600,42 +361,24 @@ static const struct vdev_ops virtio_net_ops = {
 	.quiesce = net_quiesce,
 	.resume = net_resume,
 	.describe = net_describe,
-	.save = net_save,
-	.load = net_load,
+	.save = virtio_net_save,
+	.load = virtio_net_load,
 	.destroy = net_destroy,
 };
-
-/* §5.1.3: TSO needs CSUM, and the driver does not have to take any of it. */
-static uint64_t offload_features(const struct dev_net_config *cfg)
-{
-	uint64_t f = 0;
-
-	if (cfg->mtu)
-		f |= VIRTIO_BIT(VIRTIO_NET_F_MTU);
-	if (cfg->csum || cfg->offload & DEV_NET_CSUM)
-		f |= VIRTIO_BIT(VIRTIO_NET_F_CSUM) | VIRTIO_BIT(VIRTIO_NET_F_GUEST_CSUM);
-	if (cfg->offload & DEV_NET_TSO4)
-		f |= VIRTIO_BIT(VIRTIO_NET_F_HOST_TSO4) | VIRTIO_BIT(VIRTIO_NET_F_GUEST_TSO4);
-	if (cfg->offload & DEV_NET_TSO6)
-		f |= VIRTIO_BIT(VIRTIO_NET_F_HOST_TSO6) | VIRTIO_BIT(VIRTIO_NET_F_GUEST_TSO6);
-	if (cfg->offload & DEV_NET_TSO_ECN)
-		f |= VIRTIO_BIT(VIRTIO_NET_F_HOST_ECN) | VIRTIO_BIT(VIRTIO_NET_F_GUEST_ECN);
-	return f;
-}
 
 int virtio_net_new(struct vmc_vm *vm, const struct dev_net_config *cfg, struct vdev **out,
 	struct dev_net **net)
 {
 	struct card *c = calloc(1, sizeof(*c));
 
-	if (!c || new_batch(&c->rx) < 0 || new_batch(&c->tx) < 0) {
+	if (!c || virtio_net_new_batch(&c->rx) < 0 || virtio_net_new_batch(&c->tx) < 0) {
 		if (c)
 			free(c->rx.slot);
 		free(c);
 		return vmc_fail(vm, -ENOMEM, "no memory for a network card");
 	}
 	vdev_init(&c->v, &virtio_net_ops, vm);
-	c->v.offered |= offload_features(cfg);
+	c->v.offered |= virtio_net_features(cfg);
 	c->cfg = *cfg;
 	c->told_offload = ~0u;
 	c->told_link = true;

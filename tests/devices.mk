@@ -36,10 +36,14 @@ tests_unit_test_devices_state_LDADD = $(DEVTEST_LIBS) $(UNIT_LIBS)
 tests_unit_test_devices_rng_SOURCES = tests/unit/test_devices_rng.c
 tests_unit_test_devices_rng_CFLAGS = $(AM_CFLAGS) $(UNIT_CFLAGS)
 tests_unit_test_devices_rng_LDADD = $(DEVTEST_LIBS) $(UNIT_LIBS)
-check_PROGRAMS += tests/unit/test_devices_blk
-tests_unit_test_devices_blk_SOURCES = tests/unit/test_devices_blk.c
+check_PROGRAMS += tests/unit/test_devices_blk tests/unit/test_devices_blk_faults
+tests_unit_test_devices_blk_SOURCES = tests/unit/test_devices_blk.c tests/lib/blkfix.h tests/lib/blkfix.c
 tests_unit_test_devices_blk_CFLAGS = $(AM_CFLAGS) $(UNIT_CFLAGS)
 tests_unit_test_devices_blk_LDADD = $(DEVTEST_LIBS) $(UNIT_LIBS)
+tests_unit_test_devices_blk_faults_SOURCES = tests/unit/test_devices_blk_faults.c tests/lib/blkfix.h \
+	tests/lib/blkfix.c
+tests_unit_test_devices_blk_faults_CFLAGS = $(AM_CFLAGS) $(UNIT_CFLAGS)
+tests_unit_test_devices_blk_faults_LDADD = $(DEVTEST_LIBS) $(UNIT_LIBS)
 tests_unit_test_devices_balloon_SOURCES = tests/unit/test_devices_balloon.c
 tests_unit_test_devices_balloon_CFLAGS = $(AM_CFLAGS) $(UNIT_CFLAGS)
 tests_unit_test_devices_balloon_LDADD = $(DEVTEST_LIBS) $(UNIT_LIBS)

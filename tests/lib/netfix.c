@@ -1,7 +1,6 @@
 /* netfix.c - a network card on a fake VM (netfix.h). */
 #include "tests/lib/netfix.h"
 
-#include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,71 +64,39 @@ static const struct dev_net_host_ops host_ops = {
 	.paused = host_paused,
 };
 
-static void drv_pio(void *ctx, uint16_t port, void *data, uint32_t len, bool write)
-{
-	fake_io(ctx, VMC_BUS_PIO, port, data, len, write);
-}
-
-static void drv_mmio(void *ctx, uint64_t addr, void *data, uint32_t len, bool write)
-{
-	fake_io(ctx, VMC_BUS_MMIO, addr, data, len, write);
-}
-
-static void *drv_mem(void *ctx, uint64_t gpa)
-{
-	return fake_ram(ctx, gpa);
-}
-
 struct netfix *netfix_new(const struct dev_net_config *cfg)
 {
 	const struct machine_config mc = { .cols = 80, .rows = 24, .nets = cfg, .nnets = 1 };
 	struct netfix *f = calloc(1, sizeof(*f));
-	struct vdrv_io io;
 
 	if (!f)
 		die("no memory");
 	f->out = calloc(NETFIX_KEEP, sizeof(*f->out));
 	f->in = calloc(NETFIX_KEEP, sizeof(*f->in));
-	f->vm = fake_vm_new(NETFIX_RAM);
-	f->base = event_base_new();
-	if (!f->out || !f->in || !f->base || machine_new(f->vm, f->base, &mc, &f->m) < 0)
-		die("machine_new");
+	if (!f->out || !f->in)
+		die("no memory");
+	f->fix = fix_new_with(&mc);
+	f->vm = f->fix->vm;
+	f->m = f->fix->m;
 	f->net = machine_net(f->m, 0);
 	f->net->host_ops = &host_ops;
 	f->net->host = f;
 	f->room = NETFIX_KEEP;
-	io = (struct vdrv_io){ f->vm, drv_pio, drv_mmio, drv_mem };
-	if (!vdrv_find(&f->d, &io, MACHINE_NET_SLOT))
-		die("no virtio device at 00:0d.0");
+	fix_find(f->fix, &f->d, MACHINE_NET_SLOT);
 	return f;
 }
 
 void netfix_free(struct netfix *f)
 {
-	machine_free(f->m);
-	fake_vm_free(f->vm);
-	event_base_free(f->base);
+	fix_free(f->fix);
 	free(f->out);
 	free(f->in);
 	free(f);
 }
 
-static void too_long(evutil_socket_t fd, short what, void *arg)
-{
-	event_base_loopbreak(arg);
-}
-
 bool netfix_run(struct netfix *f)
 {
-	const struct timeval limit = { 20, 0 };
-	struct event *timer = evtimer_new(f->base, too_long, f->base);
-	bool done;
-
-	event_add(timer, &limit);
-	event_base_loop(f->base, EVLOOP_NONBLOCK);
-	done = !event_base_got_break(f->base);
-	event_free(timer);
-	return done;
+	return fix_run(f->fix);
 }
 
 void netfix_start(struct netfix *f, uint64_t features, uint16_t size)
@@ -196,8 +163,5 @@ void netfix_set_link(struct netfix *f, bool up)
 
 struct vmc_device_info netfix_info(struct netfix *f)
 {
-	struct vmc_device_info info;
-
-	fake_describe(f->vm, f->net->name, &info);
-	return info;
+	return fix_info(f->fix, f->net->name);
 }

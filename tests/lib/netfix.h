@@ -1,14 +1,11 @@
 /*
- * netfix.h - a network card on a fake VM with a recording host end: what the card's unit tests and its
+ * netfix.h - a machine of devfix.h with a network card and a recording host end: what the card's unit tests and its
  * fuzz target start from.
  */
 #ifndef TESTS_NETFIX_H
 #define TESTS_NETFIX_H
-#include "devices/machine.h"
-#include "tests/lib/fakevm.h"
-#include "tests/lib/vdriver.h"
+#include "tests/lib/devfix.h"
 
-#define NETFIX_RAM   (16u << 20)
 #define NETFIX_RING  0x100000u
 #define NETFIX_RX    0x200000u /* receive buffers */
 #define NETFIX_TX    0x800000u
@@ -21,9 +18,9 @@ struct netfix_frame {
 };
 
 struct netfix {
-	struct vmc_vm *vm;
-	struct event_base *base;
-	struct machine *m;
+	struct fix *fix;
+	struct vmc_vm *vm;  /* fix's */
+	struct machine *m;  /* fix's */
 	struct vdrv d;
 	struct dev_net *net;
 	/* the host end */
