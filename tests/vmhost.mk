@@ -26,6 +26,10 @@ tests_unit_test_vmhost_sandbox_LDADD = $(VMHOST_LIBS) $(UNIT_LIBS)
 endif
 
 # On /dev/kvm: the test is the guest's driver and TCP/IP (tests/devices.mk).
+check_PROGRAMS += tests/kvm/test_net_user6
+tests_kvm_test_net_user6_SOURCES = tests/kvm/test_net_user6.c tests/kvm/netguest.h tests/kvm/netguest.c $(DEVKVM_SOURCES)
+tests_kvm_test_net_user6_CFLAGS = $(VMHOST_CFLAGS)
+tests_kvm_test_net_user6_LDADD = libvmhost.la $(DEVKVM_LIBS) $(VMHOST_LIBS)
 check_PROGRAMS += tests/kvm/test_net_user
 tests_kvm_test_net_user_SOURCES = tests/kvm/test_net_user.c tests/kvm/netguest.h tests/kvm/netguest.c $(DEVKVM_SOURCES)
 tests_kvm_test_net_user_CFLAGS = $(VMHOST_CFLAGS)

@@ -27,7 +27,7 @@ static const struct cli_option run_options[] = {
 	{ "append", 'a', "TEXT", "kernel command line" },
 	{ "disk", 'D', "PATH[,read_only=yes][,serial=S][,on_error=pause]",
 		"a disk: an image file or a block device; may be repeated" },
-	{ "net", 'N', "user[,forward=tcp:[ADDR:]HOST:GUEST]...|tap,ifname=NAME[,mac=MAC]",
+	{ "net", 'N', "user[,forward=tcp:[ADDR:]HOST:GUEST]...[,ipv6=no]|tap,ifname=NAME[,mac=MAC]",
 		"a network card; may be repeated" },
 	{ "rng", 0, "yes|no", "an entropy source (default yes)" },
 	{ "balloon", 0, "yes|no", "a memory balloon (default yes)" },

@@ -9,6 +9,7 @@
 #include "vmhost/dirtyrate.h"
 #include "vmhost/host.h"
 #include "vmhost/net.h"
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #define XXH_INLINE_ALL
@@ -55,10 +56,13 @@ static json_t *cmd_version(struct qmp_call *call)
 static json_t *cmd_set_link(struct qmp_call *call)
 {
 	const char *name = qmp_string(call, "name", "");
+	int rc = nets_set_link(call->host->nets, name, json_is_true(json_object_get(call->args, "up")));
 
-	if (nets_set_link(call->host->nets, name,
-		    json_is_true(json_object_get(call->args, "up"))) == 0)
+	if (rc == 0)
 		return empty();
+	if (rc == -EPIPE)
+		return qmp_fail(call, "%.64s: the processes of its network have gone, and this VM cannot make "
+				      "others: take a snapshot and start the VM from it, or start it anew", name);
 	call->class = "DeviceNotFound"; /* as QEMU does */
 	return qmp_fail(call, "Device '%.64s' not found; x-network lists them", name);
 }

@@ -34,6 +34,7 @@ struct def_net {
 	char *mac;                /* NULL: made up */
 	char *ifname;             /* tap */
 	struct def_texts forward; /* user: "tcp:127.0.0.1:2222:22" */
+	bool ipv6;                /* user: also IPv6 (default) */
 };
 
 struct vm_def {
@@ -80,6 +81,7 @@ struct def_list {
 	unsigned max;
 	const struct def_setting *fields; /* the first is what stands alone, and must be given */
 	size_t nfields;
+	const void *initial; /* an item as it begins; NULL: nothing set */
 };
 
 extern const struct def_list def_lists[];

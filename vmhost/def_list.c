@@ -24,19 +24,21 @@ static const struct def_setting net_fields[] = {
 		"tcp:[ADDR:]HOST:GUEST, a host's port that leads to the guest's"},
 	{"mac", NULL, NULL, DEF_STRING, NET(mac), 0, 17, NULL, "address of the card"},
 	{"ifname", NULL, NULL, DEF_STRING, NET(ifname), 0, 15, NULL, "the tap's name"},
+	{"ipv6", NULL, NULL, DEF_BOOL, NET(ipv6), 0, 0, NULL, "user networking has IPv6 too (default yes)"},
 };
+static const struct def_net net_initial = {.ipv6 = true};
 
 const struct def_list def_lists[] = {
 	{"disks", "disk", "PATH[,read_only=yes][,serial=S][,on_error=pause]",
 		"a disk, an image file or block device (up to 8 times)", "disk",
 		"disks = ( \"PATH\", { path = \"PATH\"; read_only = true; } );",
 		offsetof(struct vm_def, disk), offsetof(struct vm_def, ndisks),
-		sizeof(struct def_disk), DEF_DISKS, disk_fields, COUNT(disk_fields)},
-	{"nets", "net", "user[,forward=tcp:[ADDR:]HOST:GUEST]...|tap,ifname=NAME[,mac=MAC]",
+		sizeof(struct def_disk), DEF_DISKS, disk_fields, COUNT(disk_fields), NULL},
+	{"nets", "net", "user[,forward=tcp:[ADDR:]HOST:GUEST]...[,ipv6=no]|tap,ifname=NAME[,mac=MAC]",
 		"a network card (up to 4 times)", "net",
 		"nets = ( \"user\", { type = \"tap\"; ifname = \"tap0\"; } );",
 		offsetof(struct vm_def, net), offsetof(struct vm_def, nnets),
-		sizeof(struct def_net), DEF_NETS, net_fields, COUNT(net_fields)},
+		sizeof(struct def_net), DEF_NETS, net_fields, COUNT(net_fields), &net_initial},
 };
 const size_t def_nlists = COUNT(def_lists);
 
@@ -86,12 +88,16 @@ void def_list_clear(struct vm_def *def, const struct def_list *list)
 void *def_list_new(struct vm_def *def, const struct def_list *list, char *err, size_t err_size)
 {
 	uint32_t *n = count_of(def, list);
+	void *item;
 
 	if (*n == list->max) {
 		snprintf(err, err_size, "more than %u %ss", list->max, list->what);
 		return NULL;
 	}
-	return (char *)def + list->offset + list->item_size * (*n)++;
+	item = (char *)def + list->offset + list->item_size * (*n)++;
+	if (list->initial)
+		memcpy(item, list->initial, list->item_size);
+	return item;
 }
 
 int def_list_check(const struct def_list *list, const void *item, char *err, size_t err_size)
@@ -224,6 +230,14 @@ static size_t put_field(const struct def_setting *f, const char *value, char *ou
 	return put_text(out, size, pos, value, true);
 }
 
+/* NULL: it is what it is unless said otherwise. */
+static const char *bool_text(const struct def_list *list, const struct def_setting *f, bool on)
+{
+	bool usual = list->initial && *(const bool *)((const char *)list->initial + f->offset);
+
+	return on == usual ? NULL : on ? "yes" : "no";
+}
+
 int def_list_format(const struct def_list *list, const void *item, char *out, size_t size)
 {
 	size_t pos = 0;
@@ -234,7 +248,7 @@ int def_list_format(const struct def_list *list, const void *item, char *out, si
 		const struct def_texts *texts = at;
 
 		if (f->type == DEF_BOOL)
-			pos = put_field(f, *(const bool *)at ? "yes" : NULL, out, size, pos, false);
+			pos = put_field(f, bool_text(list, f, *(const bool *)at), out, size, pos, false);
 		else if (f->type == DEF_STRINGS)
 			for (uint32_t k = 0; k < texts->n; k++)
 				pos = put_field(f, texts->text[k], out, size, pos, false);

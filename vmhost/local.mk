@@ -35,7 +35,8 @@ libvmhost_la_SOURCES = \
 	vmhost/ksyms.c vmhost/ksyms.h \
 	vmhost/listener.c vmhost/listener.h \
 	vmhost/log.c vmhost/log.h \
-	vmhost/net.c vmhost/net.h vmhost/net_keeper.c vmhost/net_slirp.c vmhost/net_spec.c \
+	vmhost/net.c vmhost/net.h vmhost/net_priv.h vmhost/net_json.c vmhost/net_keeper.c vmhost/net_slirp.h \
+	vmhost/net_slirp.c vmhost/net_slirp_ports.c vmhost/net_spec.c \
 	vmhost/net_tap.c \
 	vmhost/manifest.c vmhost/manifest.h \
 	vmhost/options.c vmhost/options.h \

@@ -2,7 +2,7 @@
  * net.c - the host ends of a VM's cards: frames between a card and a tap, or a card and the process
  * of a user network. See net.h. Main thread; what the cards call comes with the device lock held.
  */
-#include "vmhost/net.h"
+#include "vmhost/net_priv.h"
 #include "vmhost/control.h"
 #include "vmhost/host.h"
 #include "vmhost/log.h"
@@ -17,31 +17,6 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-struct net {
-	struct nets *nets;
-	struct net_spec spec;
-	struct dev_net *dev;
-	struct event *read_ev, *write_ev, *news_ev;
-	struct net_shared *shared; /* user */
-	int fd;                    /* tap, or frames; -1 while there is none */
-	int news;                  /* user: the keeper; -1 when it has gone */
-	pid_t keeper;
-	bool cable;    /* plugged in, as far as set_link says */
-	bool dead;     /* user: its process has gone, another may come */
-	bool renewing; /* user: it is being replaced on purpose */
-	bool wanted;   /* the card takes frames */
-	bool used;     /* frames have passed */
-	uint64_t restarts;
-};
-
-struct nets {
-	struct host *host;
-	struct log *log;
-	unsigned n;
-	struct net net[DEF_NETS];
-	struct dev_net_config config[DEF_NETS];
-};
 
 /* ---- frames ---- */
 
@@ -318,7 +293,8 @@ static void on_news(evutil_socket_t sock, short what, void *arg)
 		user_lost(n);
 		n->dead = true;
 		update_link(n);
-		tell(n, "its keeper has gone: no network until this VM is started anew");
+		tell(n, "all its processes have gone: no network until this VM is started anew "
+			"(from a snapshot, nothing is lost)");
 		return;
 	}
 	if (news.died && n->renewing)
@@ -481,76 +457,7 @@ int nets_set_link(struct nets *nets, const char *name, bool up)
 			continue;
 		n->cable = up;
 		update_link(n);
-		return 0;
+		return up && !n->spec.tap && !n->news_ev ? -EPIPE : 0;
 	}
 	return -ENOENT;
-}
-
-/* ---- x-network ---- */
-
-/* The other process writes it: copied under the sequence lock, then made harmless. */
-static json_t *connections(struct net_shared *s)
-{
-	static char text[NET_TEXT]; /* main thread */
-	json_t *list = json_array();
-	unsigned before = 1, after = 0;
-	char *line, *save = NULL;
-
-	for (unsigned tries = 0; tries < 100 && (before & 1 || before != after); tries++) {
-		before = atomic_load(&s->seq);
-		memcpy(text, s->text, sizeof(text));
-		atomic_thread_fence(memory_order_seq_cst);
-		after = atomic_load(&s->seq);
-	}
-	text[sizeof(text) - 1] = '\0';
-	line = strtok_r(text, "\r\n", &save); /* the first says what the columns are */
-	while (line && (line = strtok_r(NULL, "\r\n", &save)))
-		json_array_append_new(list, qmp_text(line + strspn(line, " ")));
-	return list;
-}
-
-static json_t *count_json(const struct dev_net_count *c, uint64_t more)
-{
-	return json_pack("{s:I, s:I, s:I}", "packets", (json_int_t)c->packets, "bytes",
-		(json_int_t)c->bytes, "dropped", (json_int_t)(c->dropped + more));
-}
-
-static json_t *one_json(struct net *n)
-{
-	const struct dev_net *d = n->dev;
-	char mac[18], text[64];
-	json_t *o, *fwd;
-
-	snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", d->mac[0], d->mac[1], d->mac[2],
-		d->mac[3], d->mac[4], d->mac[5]);
-	o = json_pack("{s:s, s:s, s:s, s:b, s:o, s:o}", "id", n->spec.name, "type",
-		n->spec.tap ? "tap" : "user", "mac", mac, "link", d->link, "received",
-		count_json(&d->rx, n->shared ? atomic_load(&n->shared->dropped) : 0), "sent",
-		count_json(&d->tx, 0));
-	if (n->spec.tap) {
-		json_object_set_new(o, "ifname", qmp_text(n->spec.ifname));
-		return o;
-	}
-	fwd = json_array();
-	for (unsigned i = 0; i < n->spec.nforwards; i++) {
-		net_forward_text(&n->spec.forward[i], text, sizeof(text));
-		json_array_append_new(fwd, json_string(text));
-	}
-	json_object_set_new(o, "forwards", fwd);
-	json_object_set_new(o, "restarts", json_integer((json_int_t)n->restarts));
-	json_object_set_new(o, "connections", connections(n->shared));
-	return o;
-}
-
-json_t *nets_json(struct nets *nets)
-{
-	json_t *list = json_array();
-
-	if (!nets)
-		return list;
-	vmc_device_lock(nets->host->vm);
-	for (unsigned i = 0; i < nets->n; i++)
-		json_array_append_new(list, one_json(&nets->net[i]));
-	vmc_device_unlock(nets->host->vm);
-	return list;
 }

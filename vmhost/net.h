@@ -3,8 +3,8 @@
  *
  * A tap is opened at start. User networking is a process of its own (net_slirp.c: libslirp, with sockets
  * and nothing else), made by a small keeper (net_keeper.c) that was forked before the sandbox closed:
- * when the process dies, the keeper makes another, and the guest sees its link go down and up. Frames go
- * over a socket, one a packet.
+ * when the process dies, the keeper makes another, and the guest sees its link go down and up; a guard, the
+ * keeper's parent, does the same for the keeper. Frames go over a socket, one a packet.
  *
  * Main thread, but for what the other processes do. nets_open() before any thread is made.
  */
@@ -26,8 +26,9 @@ struct vmc_vm;
 #define NET_TEXT     8192
 
 struct net_forward {
-	bool udp;
+	bool udp, v6;
 	struct in_addr addr;
+	struct in6_addr addr6; /* v6: leads to the guest's IPv6 address */
 	uint16_t host, guest;
 };
 
@@ -35,7 +36,7 @@ struct net_forward {
 struct net_spec {
 	char name[20]; /* "net0" */
 	uint8_t mac[6];
-	bool tap;
+	bool tap, ipv6;
 	char ifname[16];
 	unsigned nforwards;
 	struct net_forward forward[DEF_TEXTS];
@@ -44,7 +45,7 @@ struct net_spec {
 /** net_spec() - from the definition of card @index of VM @vm; what is wrong is in @err. */
 int net_spec(const struct vm_def *def, unsigned index, struct net_spec *spec, char *err,
 	size_t err_size);
-/** net_parse_forward() - "tcp:127.0.0.1:2222:22", "udp:5353:53". */
+/** net_parse_forward() - "tcp:127.0.0.1:2222:22", "udp:5353:53", "tcp:[::1]:80:80". */
 int net_parse_forward(const char *text, struct net_forward *fwd, char *err, size_t err_size);
 /** net_parse_mac() - six pairs of hex digits; no group address. */
 int net_parse_mac(const char *text, uint8_t mac[6], char *err, size_t err_size);
@@ -67,7 +68,8 @@ void nets_unbind(struct nets *nets);
 void nets_close(struct nets *nets);
 /** nets_json() - for x-network. */
 json_t *nets_json(struct nets *nets);
-/** nets_set_link() - plug or pull the cable. -ENOENT: there is no card of that name. */
+/** nets_set_link() - plug or pull the cable. -ENOENT: there is no card of that name; -EPIPE: plugged in, but
+ * the network behind it has gone for good. */
 int nets_set_link(struct nets *nets, const char *name, bool up);
 
 /* ---- between the files of this part ---- */
@@ -83,6 +85,7 @@ struct net_shared {
 	atomic_uint seq;     /* odd while text changes */
 	atomic_ullong dropped; /* frames for the guest that found no room */
 	char text[NET_TEXT]; /* connections, a line each */
+	char guest[128];     /* the addresses that it sends from, with spaces between */
 };
 
 /* What a keeper tells the VM's process; with the frames' socket when there is one. */
@@ -92,7 +95,7 @@ struct net_news {
 	char text[256];
 };
 
-/** net_keeper_start() - fork the keeper and have it make the first process. Return: its pid, the
+/** net_keeper_start() - fork guard and keeper and have them make the first process. Return: a pid, the
  * socket for its news in *@news and for frames in *@frames; -errno with @err. */
 int net_keeper_start(const struct net_spec *spec, struct net_shared *shared, bool sandbox,
 	int *news, int *frames, char *err, size_t err_size);

@@ -1,7 +1,8 @@
 /*
  * net_keeper.c - the keeper of one user network: a small process that makes the one with libslirp in
  * it, and makes another when it dies. It sees no frame and reads nothing that a guest could have
- * written. See net.h.
+ * written. See net.h. Should it die all the same (somebody kills it, memory runs out), its guard makes
+ * another: its parent, which does nothing but wait for it.
  *
  * When libslirp wants to know the host's name servers it opens /etc/resolv.conf. Its sandbox opens
  * nothing: the kernel asks the keeper (seccomp user notification), which answers every such call with
@@ -129,6 +130,7 @@ static int make_child(struct keeper *k, struct net_news *said)
 		setsockopt(frames[i], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
 	k->child = fork();
 	if (k->child == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* the ports are for the next keeper's */
 		close(NEWS_FD);
 		close(frames[0]);
 		close(report[0]);
@@ -212,10 +214,9 @@ static void back_off(struct keeper *k, bool well, int64_t lived_ms)
 		k->back_off_ms = BACK_OFF_MAX_MS;
 }
 
-static void keep(struct keeper *k)
+static void keep(struct keeper *k, bool first)
 {
 	struct net_news news;
-	bool first = true;
 
 	for (;;) {
 		int64_t born = now_ms();
@@ -238,12 +239,47 @@ static void keep(struct keeper *k)
 	}
 }
 
-/* In the keeper: nothing stays open but its socket. */
+/* Until the VM's process has gone: a keeper that does not end by itself is followed by another. What it left
+ * behind becomes the guard's, and ends with it. */
+static void guard(struct keeper *k)
+{
+	struct net_news news;
+	bool first = true;
+	char how[64];
+
+	prctl(PR_SET_NAME, "vitrine-guard");
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	for (;;) {
+		int64_t born = now_ms();
+
+		k->child = fork();
+		if (k->child == 0) {
+			prctl(PR_SET_NAME, "vitrine-net");
+			k->child = -1;
+			k->back_off_ms = BACK_OFF_MS;
+			keep(k, first);
+		}
+		memset(&news, 0, sizeof(news));
+		if (k->child < 0)
+			snprintf(how, sizeof(how), "none can be made: %s", strerror(errno));
+		else if (bury(k, false, how, sizeof(how)))
+			_exit(0);
+		snprintf(news.text, sizeof(news.text), "its keeper: %s", how);
+		while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
+			;
+		first = false;
+		news.died = 1;
+		if (net_news_send(NEWS_FD, &news, NULL, 0) < 0)
+			_exit(0);
+		back_off(k, false, now_ms() - born);
+	}
+}
+
+/* In the guard: nothing stays open but its socket. */
 static void child(struct keeper *k, int news)
 {
 	int null = open("/dev/null", O_RDWR);
 
-	prctl(PR_SET_NAME, "vitrine-net");
 	/* A terminal's Ctrl-C is for the VM's process; this one ends when that one has. */
 	signal(SIGINT, SIG_IGN);
 	signal(SIGTERM, SIG_IGN);
@@ -258,8 +294,7 @@ static void child(struct keeper *k, int news)
 	dup2(news, NEWS_FD);
 	close_range(NEWS_FD + 1, ~0u, 0);
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	keep(k);
-	_exit(0);
+	guard(k);
 }
 
 int net_keeper_start(const struct net_spec *spec, struct net_shared *shared, bool sandbox,

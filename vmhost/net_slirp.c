@@ -9,11 +9,10 @@
  * is not asked to read its sockets, so TCP holds the peers back; nor does its clock go on, so that no
  * connection dies of a pause.
  */
-#include "vmhost/net.h"
+#include "vmhost/net_slirp.h"
 #include "vmhost/sandbox.h"
 #include <arpa/inet.h>
 #include <errno.h>
-#include <slirp/libslirp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -32,10 +31,21 @@ enum {
 	PUBLISH_MS = 500,
 	FROZEN_LOOK_MS = 1000, /* the wake-up came while the socket was full */
 	MAX_SOCKETS = 1024,
+	TIMERS = 4, /* it wants one */
+};
+
+/* One of libslirp's: IPv6 routers announce themselves now and then. */
+struct timer {
+	SlirpTimerCb cb;
+	void *arg;
+	int64_t at_ms; /* by its clock; 0: not set */
+	bool used;
 };
 
 struct slirpd {
 	Slirp *slirp;
+	struct ports ports;
+	struct timer timer[TIMERS];
 	struct net_shared *shared;
 	int frames, report;
 	struct pollfd *poll;
@@ -143,11 +153,42 @@ static void cb_notify(void *opaque)
 	(void)opaque;
 }
 
-/* Timers are wanted by IPv6 only, which is off. */
+static void *cb_timer_new(SlirpTimerCb cb, void *arg, void *opaque)
+{
+	struct slirpd *d = opaque;
+
+	for (unsigned i = 0; i < TIMERS; i++) {
+		struct timer *t = &d->timer[i];
+
+		if (!t->used) {
+			*t = (struct timer){.cb = cb, .arg = arg, .used = true};
+			return t;
+		}
+	}
+	return NULL;
+}
+
+static void cb_timer_free(void *timer, void *opaque)
+{
+	(void)opaque;
+	if (timer)
+		((struct timer *)timer)->used = false;
+}
+
+static void cb_timer_mod(void *timer, int64_t at_ms, void *opaque)
+{
+	(void)opaque;
+	if (timer)
+		((struct timer *)timer)->at_ms = at_ms > 0 ? at_ms : 1;
+}
+
 static const SlirpCb callbacks = {
 	.send_packet = cb_send,
 	.guest_error = cb_guest_error,
 	.clock_get_ns = cb_clock,
+	.timer_new = cb_timer_new,
+	.timer_free = cb_timer_free,
+	.timer_mod = cb_timer_mod,
 	.register_poll_fd = cb_poll_fd,
 	.unregister_poll_fd = cb_poll_fd,
 	.notify = cb_notify,
@@ -190,6 +231,24 @@ static int get_revents(int idx, void *opaque)
 
 /* ---- the loop ---- */
 
+/* Calls what is due. Return: ms until the next, -1 when none is set. */
+static int64_t timers(struct slirpd *d)
+{
+	int64_t now_ms = cb_clock(d) / 1000000, next = -1;
+
+	for (unsigned i = 0; i < TIMERS; i++) {
+		struct timer *t = &d->timer[i];
+
+		if (t->used && t->at_ms && t->at_ms <= now_ms) {
+			t->at_ms = 0;
+			t->cb(t->arg);
+		}
+		if (t->used && t->at_ms && (next < 0 || t->at_ms - now_ms < next))
+			next = t->at_ms > now_ms ? t->at_ms - now_ms : 0;
+	}
+	return next;
+}
+
 /* One batch of the guest's frames. Return: how many came; ends with the VM's process. */
 static int from_guest(struct slirpd *d)
 {
@@ -213,8 +272,11 @@ static int from_guest(struct slirpd *d)
 		if (msg[i].msg_len == 0)
 			_exit(0); /* the end */
 		/* one byte is the wake-up after a pause */
-		if (msg[i].msg_len >= DEV_NET_FRAME_MIN && !(msg[i].msg_hdr.msg_flags & MSG_TRUNC))
-			slirp_input(d->slirp, d->in[i], (int)msg[i].msg_len);
+		if (msg[i].msg_len < DEV_NET_FRAME_MIN || msg[i].msg_hdr.msg_flags & MSG_TRUNC)
+			continue;
+		if (ports_look(&d->ports, d->in[i], msg[i].msg_len, cb_clock(d)))
+			d->published_ns = 0; /* at once */
+		slirp_input(d->slirp, d->in[i], (int)msg[i].msg_len);
 	}
 	return n;
 }
@@ -228,19 +290,23 @@ static void publish(struct slirpd *d)
 	atomic_fetch_add(&s->seq, 1);
 	atomic_thread_fence(memory_order_seq_cst);
 	snprintf(s->text, sizeof(s->text), "%s", text ? text : "");
+	ports_guest(&d->ports, s->guest, sizeof(s->guest));
 	atomic_fetch_add(&s->seq, 1);
 	free(text); /* GLib's memory is malloc()'s since 2.46 */
 	d->published_ns = now_ns();
 	d->unpublished = false;
 }
 
-/* How long poll() may wait: libslirp's wish, and no longer than until connections are due again. */
-static int wait_ms(const struct slirpd *d, uint32_t wish, bool frozen)
+/* How long poll() may wait: libslirp's wish, its next timer's at @timer_ms, and no longer than until
+ * connections are due again. */
+static int wait_ms(const struct slirpd *d, uint32_t wish, int64_t timer_ms, bool frozen)
 {
 	int64_t ms = wish == UINT32_MAX ? -1 : (int64_t)wish, due;
 
 	if (frozen)
 		return FROZEN_LOOK_MS;
+	if (timer_ms >= 0 && (ms < 0 || timer_ms < ms))
+		ms = timer_ms;
 	if (d->unpublished) {
 		due = PUBLISH_MS - (now_ns() - d->published_ns) / 1000000;
 		if (due < 0)
@@ -255,7 +321,7 @@ static void turn(struct slirpd *d)
 {
 	bool frozen = atomic_load(&d->shared->frozen), waiting = !flush(d), still = frozen || waiting;
 	uint32_t wish = UINT32_MAX;
-	int64_t before = now_ns();
+	int64_t before = now_ns(), timer_ms = still ? -1 : timers(d);
 	int n;
 
 	d->npoll = 2;
@@ -265,7 +331,7 @@ static void turn(struct slirpd *d)
 		d->poll[0].events |= POLLOUT;
 	if (!still)
 		slirp_pollfds_fill(d->slirp, &wish, add_poll, d);
-	n = poll(d->poll, d->npoll, wait_ms(d, wish, frozen));
+	n = poll(d->poll, d->npoll, wait_ms(d, wish, timer_ms, frozen));
 	if (n < 0 && errno != EINTR)
 		_exit(1);
 	if (n > 0 && d->poll[1].revents)
@@ -285,41 +351,15 @@ static void turn(struct slirpd *d)
 
 /* ---- setting up ---- */
 
-static int add_forward(struct slirpd *d, const struct net_forward *f, struct in_addr guest,
-	struct net_news *say)
-{
-	char text[64];
-	int rc;
-
-	if (slirp_add_hostfwd(d->slirp, f->udp, f->addr, f->host, guest, f->guest) == 0)
-		return 0;
-	rc = errno ? -errno : -EIO;
-	net_forward_text(f, text, sizeof(text));
-	snprintf(say->text, sizeof(say->text), "forward %s: this host's port %u: %s%s", text, f->host,
-		strerror(-rc),
-		rc == -EADDRINUSE ? "; another program (or VM) has it: choose another port"
-		: rc == -EACCES   ? "; ports below 1024 are root's: choose one above"
-		: rc == -EADDRNOTAVAIL ? "; the address is not one of this host's"
-				       : "");
-	return rc;
-}
-
 static int start(struct slirpd *d, const struct net_spec *spec, struct net_news *say)
 {
-	const uint32_t net = 0x0a000200 + ((uint32_t)(spec->name[3] - '0') << 8); /* 10.0.2.0 */
-	const SlirpConfig cfg = {
+	SlirpConfig cfg = {
 		.version = SLIRP_CONFIG_VERSION_MAX,
-		.in_enabled = true,
-		.vnetwork.s_addr = htonl(net),
-		.vnetmask.s_addr = htonl(0xffffff00),
-		.vhost.s_addr = htonl(net + 2),
-		.vnameserver.s_addr = htonl(net + 3),
-		.vdhcp_start.s_addr = htonl(net + 15),
 		.if_mtu = NET_MTU_USER,
 		.if_mru = NET_MTU_USER,
 	};
-	int rc = 0;
 
+	ports_config(&d->ports, spec, &cfg);
 	d->poll_room = 64;
 	d->poll = calloc(d->poll_room, sizeof(*d->poll));
 	d->out = malloc(OUT_BYTES);
@@ -329,9 +369,7 @@ static int start(struct slirpd *d, const struct net_spec *spec, struct net_news 
 			slirp_version_string());
 		return -ENOMEM;
 	}
-	for (unsigned i = 0; i < spec->nforwards && rc == 0; i++)
-		rc = add_forward(d, &spec->forward[i], cfg.vdhcp_start, say);
-	return rc;
+	return ports_open(&d->ports, d->slirp, say);
 }
 
 void net_slirp(const struct net_spec *spec, struct net_shared *shared, int frames, int report,

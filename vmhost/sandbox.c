@@ -312,6 +312,7 @@ static int net_by_argument(scmp_filter_ctx ctx)
 		uint64_t mask, value;
 	} rules[] = {
 		{SCMP_SYS(socket), 0, UINT32_MAX, AF_INET},
+		{SCMP_SYS(socket), 0, UINT32_MAX, AF_INET6},
 		{SCMP_SYS(mmap), 2, PROT_EXEC, 0},
 		{SCMP_SYS(mprotect), 2, PROT_EXEC, 0},
 		{SCMP_SYS(ioctl), 1, UINT32_MAX, FIONBIO},

@@ -27,6 +27,8 @@ check "no forward" says 'write tcp:HOSTPORT:GUESTPORT' --net user,forward=2222
 check "an address of another host" says 'not one of this host' --net "user,forward=tcp:192.0.2.1:$free:22"
 check "the same port twice" says 'is forwarded twice' --net "user,forward=tcp:$free:22,forward=tcp:$free:23"
 check "a wrong address of the card" says 'write six pairs of hex digits' --net user,mac=12:34
+check "a forward of an IPv6 address without IPv6" says 'write ipv6 = true' --net "user,forward=tcp:[::1]:$free:22,ipv6=no"
+check "an IPv6 address of another host" says 'ip -6 addr lists them' --net "user,forward=tcp:[2001:db8::1]:$free:22"
 check "a tap without a name" says 'ifname = "tap0"' --net tap
 check "a tap that is not there" says 'ip tuntap add dev vtnotap mode tap user $USER' --net tap,ifname=vtnotap
 check "an interface that is no tap" says 'no tap' --net tap,ifname=lo
@@ -42,24 +44,39 @@ check "the cable can be pulled" test "$(qmp set_link '{"name": "net0", "up": fal
 check "and it is" network '.return[0].link | not'
 
 pid=$(pid_of n)
-keepers() { pgrep -x vitrine-net -P "$pid"; }
-slirps() { for k in $(keepers); do pgrep -x vitrine-slirp -P "$k"; done; }
-check "two processes a card" test "$(keepers | wc -l)" -eq 2 -a "$(slirps | wc -l)" -eq 2
+below() { local p; for p in $2; do pgrep -x "$1" -P "$p"; done; } # NAME PIDS
+guards() { below vitrine-guard "$pid"; }
+keepers() { below vitrine-net "$(guards)"; }
+slirps() { below vitrine-slirp "$(keepers)"; }
+check "three processes a card" test "$(guards | wc -l)" -eq 2 -a "$(keepers | wc -l)" -eq 2 -a "$(slirps | wc -l)" -eq 2
 kill -KILL "$(slirps | tail -n 1)"
 restarted() { network '[.return[].restarts] | add == 1'; }
 check "one that is killed is replaced" wait_for 20 restarted
 told() { event X_NETWORK; }
 check "that is an event" wait_for 10 told
 check "and in the log" grep -q "net1: the network's process has gone: killed by signal 9" "$run/n/log"
-kill -KILL "$(keepers | tail -n 1)"
+# the first card's, which has a port of the host: it is open again afterwards
+kill -KILL "$(keepers | head -n 1)"
+check "a keeper that is killed is replaced" wait_for 20 network '.return[0].restarts == 1'
+check "and says so" grep -q "net0: the network's process has gone: its keeper: killed by signal 9" "$run/n/log"
+check "its port is open again" socat -u /dev/null "TCP:127.0.0.1:$free"
+qmp set_link '{"name": "net0", "up": true}' >/dev/null
+check "its link is up" network '.return[0].link'
+check "with as many processes as before" test "$(guards | wc -l)" -eq 2 -a "$(keepers | wc -l)" -eq 2 -a "$(slirps | wc -l)" -eq 2
+# guard, keeper and process of the second card: nobody is left to make others
+all=$(guards | tail -n 1; keepers | tail -n 1; slirps | tail -n 1)
+kill -KILL $all
 lost() { network '.return[1].link | not'; }
-check "without its keeper there is no link" wait_for 20 lost
+check "without all of them there is no link" wait_for 20 lost
+plugged() { qmp set_link '{"name": "net1", "up": true}' | jq -re .error.desc | grep -qF "$1"; }
+check "and plugging the cable in says what to do" plugged "take a snapshot and start the VM from it"
+check "the other card works" network '.return[0].link'
 check "and the VM goes on" status_is running
 check "a snapshot with cards" test "$(job snapshot-save s1)" = ok
 check "and back" test "$(job snapshot-load s1)" = ok
 qmp_close
 
-all=$(keepers; slirps)
+all=$(guards; keepers; slirps)
 kill -KILL "$pid"
 none_left() { local p; for p in $all; do kill -0 "$p" 2>/dev/null && return 1; done; return 0; }
 check "a killed VM leaves no process behind" wait_for 20 none_left

@@ -26,6 +26,15 @@ static void test_forward(void **state)
 	assert_int_equal(f.addr.s_addr, 0);
 	net_forward_text(&f, text, sizeof(text));
 	assert_string_equal(text, "udp:0.0.0.0:5353:53");
+	assert_int_equal(net_parse_forward("tcp:[0::1]:8080:80", &f, err, sizeof(err)), 0);
+	assert_true(f.v6);
+	net_forward_text(&f, text, sizeof(text));
+	assert_string_equal(text, "tcp:[::1]:8080:80");
+	/* the longest there is */
+	assert_int_equal(net_parse_forward("udp:[1111:2222:3333:4444:5555:6666:7777:8888]:65535:65535", &f, err,
+				 sizeof(err)), 0);
+	net_forward_text(&f, text, sizeof(text));
+	assert_string_equal(text, "udp:[1111:2222:3333:4444:5555:6666:7777:8888]:65535:65535");
 }
 
 static void test_forward_wrong(void **state)
@@ -42,9 +51,18 @@ static void test_forward_wrong(void **state)
 		{ "tcp:22:-1", "1 to 65535" },
 		{ "tcp:22:", "1 to 65535" },
 		{ "tcp:0x16:22", "1 to 65535" },
-		{ "tcp:host:22:22", "IPv4" },
+		{ "tcp:host:22:22", "no name" },
 		{ "tcp:1.2.3.4:22:22:22", "is no port forward" },
-		{ "tcp:1.2.3.256:22:22", "IPv4" },
+		{ "tcp:1.2.3.256:22:22", "one of this host's IP addresses" },
+		{ "tcp:::1:22:22", "is no port forward" },
+		{ "tcp:[::1:22:22", "is no port forward" },
+		{ "tcp:[::1]22:22", "is no port forward" },
+		{ "tcp:::1]:22:22", "is no port forward" },
+		{ "tcp:[]:22:22", "one of this host's IP addresses" },
+		{ "tcp:[::1]:22", "1 to 65535" },
+		{ "tcp:[127.0.0.1]:22:22", "one of this host's IP addresses" },
+		{ "tcp:[fe80::1%eth0]:22:22", "one of this host's IP addresses" },
+		{ "tcp:[::1]:22:22:22", "is no port forward" },
 	};
 	struct net_forward f;
 	char err[300], longer[400];
@@ -123,7 +141,36 @@ static void test_combinations(void **state)
 	refused((struct def_net){ .type = (char *)"user",
 			.forward = { 2, { (char *)"tcp:2222:22", (char *)"tcp:0.0.0.0:2222:23" } } },
 		"2222 is forwarded twice");
+	refused((struct def_net){ .type = (char *)"user",
+			.ipv6 = true,
+			.forward = { 2, { (char *)"tcp:[::1]:2222:22", (char *)"tcp:[::]:2222:23" } } },
+		"2222 is forwarded twice");
+	refused((struct def_net){ .type = (char *)"user", .forward = { 1, { (char *)"tcp:[::1]:2222:22" } } },
+		"write ipv6 = true");
+	refused((struct def_net){ .type = (char *)"tap", .ifname = (char *)"tap0" }, "switch it off in the guest");
 	refused((struct def_net){ .type = (char *)"user", .mac = (char *)"nonsense" }, "MAC address");
+}
+
+/* On unless it is said otherwise, and what is usual is not written down. */
+static void test_ipv6(void **state)
+{
+	const struct def_list *nets = &def_lists[1];
+	struct net_spec spec;
+	struct vm_def def;
+	char text[200], err[300];
+
+	def_init(&def);
+	assert_int_equal(def_list_text(&def, nets, "user,forward=tcp:[::1]:2222:22", err, sizeof(err)), 0);
+	assert_int_equal(def_list_text(&def, nets, "user,ipv6=no", err, sizeof(err)), 0);
+	assert_int_equal(net_spec(&def, 0, &spec, err, sizeof(err)), 0);
+	assert_true(spec.ipv6 && spec.nforwards == 1);
+	assert_int_equal(net_spec(&def, 1, &spec, err, sizeof(err)), 0);
+	assert_false(spec.ipv6);
+	assert_int_equal(def_list_format(nets, &def.net[0], text, sizeof(text)), 0);
+	assert_string_equal(text, "user,forward=tcp:[::1]:2222:22");
+	assert_int_equal(def_list_format(nets, &def.net[1], text, sizeof(text)), 0);
+	assert_string_equal(text, "user,ipv6=no");
+	def_free(&def);
 }
 
 int main(void)
@@ -134,6 +181,7 @@ int main(void)
 		cmocka_unit_test(test_mac),
 		cmocka_unit_test(test_made_mac),
 		cmocka_unit_test(test_combinations),
+		cmocka_unit_test(test_ipv6),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
