@@ -27,6 +27,7 @@ libengine_la_SOURCES = \
 	vmcore/engine/manual.c \
 	vmcore/engine/mem.c \
 	vmcore/engine/memfile.c \
+	vmcore/engine/no_kernel.c \
 	vmcore/engine/regs.c \
 	vmcore/engine/run.c \
 	vmcore/engine/state.c \

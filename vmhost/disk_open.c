@@ -168,7 +168,10 @@ static int check_format(int fd, const char *path, char *err, size_t err_size)
 
 static int check_size(struct disk_image *img, const char *path, char *err, size_t err_size)
 {
-	if (!img->size)
+	if (!img->size && img->block_device)
+		snprintf(err, err_size, "disk %s: the device has no bytes: there is no medium in it, or it is not set up",
+			path);
+	else if (!img->size)
 		snprintf(err, err_size,
 			"disk %s: it is empty; give it a size with: truncate -s 10G %s", path, path);
 	else if (img->size % SECTOR)
@@ -183,15 +186,32 @@ static int check_size(struct disk_image *img, const char *path, char *err, size_
 
 static int open_failed(int rc, const char *path, bool read_only, char *err, size_t err_size)
 {
-	if (rc == -ENOENT)
+	bool device = !strncmp(path, "/dev/", 5), denied = rc == -EACCES || rc == -EPERM;
+
+	if (rc == -ENOENT && device)
+		snprintf(err, err_size, "disk %s: there is no such device; lsblk lists them", path);
+	else if (rc == -ENOENT)
 		snprintf(err, err_size,
 			"disk %s: there is no such file; make one with: truncate -s 10G %s", path,
 			path);
-	else if ((rc == -EACCES || rc == -EROFS || rc == -EPERM) && !read_only)
+	else if (rc == -EBUSY && device)
+		snprintf(err, err_size,
+			"disk %s: this host uses it: it is mounted, swap, or part of an LVM or RAID (lsblk says"
+			" which); free it, or add read_only=yes",
+			path);
+	else if (denied && device)
+		snprintf(err, err_size,
+			"disk %s: %s: no permission; as root: setfacl -m u:USER:rw %s, or join its group (ls -l %s)",
+			path, strerror(-rc), path, path);
+	else if ((denied || rc == -EROFS) && !read_only && access(path, R_OK) == 0)
 		snprintf(err, err_size,
 			"disk %s: %s: no permission to write; give yourself one, or add "
 			"read_only=yes",
 			path, strerror(-rc));
+	else if (denied)
+		snprintf(err, err_size,
+			"disk %s: %s: no permission to %s it; give yourself one (chmod), or copy it", path,
+			strerror(-rc), read_only ? "read" : "read and write");
 	else
 		snprintf(err, err_size, "disk %s: %s", path, strerror(-rc));
 	return rc;
@@ -212,26 +232,33 @@ static int look_at(struct disk_image *img, const char *path, char *err, size_t e
 	return 0;
 }
 
+static int in_use(const struct disk_image *img, const char *path, char *err, size_t err_size)
+{
+	char owner[128];
+
+	find_owner(img, owner, sizeof(owner));
+	if (!*owner && img->block_device)
+		return open_failed(-EBUSY, path, false, err, err_size);
+	snprintf(err, err_size,
+		"disk %s: in use%s; two that write would ruin it, and so would one that "
+		"writes under a reader",
+		path, owner);
+	return -EBUSY;
+}
+
 /* Locked, and still the file of that name: a load may have put another in its place meanwhile. */
 static int take(struct disk_image *img, const char *path, bool read_only, char *err,
 	size_t err_size)
 {
 	int rc = disk_lock(img->fd, read_only);
-	char owner[128];
 	struct stat st;
 
 	if (rc == 0)
 		return stat(path, &st) == 0 && st.st_ino == img->ino ? 0 : 1;
-	if (rc == -EBUSY) {
-		find_owner(img, owner, sizeof(owner));
-		snprintf(err, err_size,
-			"disk %s: in use%s; two that write would ruin it, and so would one that "
-			"writes under a reader",
-			path, owner);
-	} else {
-		snprintf(err, err_size, "disk %s: cannot be locked against a second writer: %s",
-			path, strerror(-rc));
-	}
+	if (rc == -EBUSY)
+		return in_use(img, path, err, err_size);
+	snprintf(err, err_size, "disk %s: cannot be locked against a second writer: %s", path,
+		strerror(-rc));
 	return rc;
 }
 
@@ -241,9 +268,12 @@ int disk_open(
 	struct stat st;
 	int rc = 1;
 
-	out->fd = -1;
+	*out = (struct disk_image){.fd = -1};
 	if (stat(path, &st) < 0)
 		return open_failed(-errno, path, read_only, err, err_size);
+	out->dev = st.st_dev;
+	out->ino = st.st_ino;
+	out->block_device = S_ISBLK(st.st_mode);
 	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) { /* opening a FIFO would wait */
 		snprintf(err, err_size, "disk %s: it is %s; a disk is an image file or a block device",
 			path, S_ISDIR(st.st_mode) ? "a folder" : "neither a file nor a disk");
@@ -252,7 +282,11 @@ int disk_open(
 	for (int tries = 0; rc == 1 && tries < 10; tries++) {
 		if (out->fd >= 0)
 			close(out->fd);
-		out->fd = open(path, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+		/* O_EXCL, of a device: not while this host has it mounted (open(2)) */
+		out->fd = open(path, (read_only ? O_RDONLY : O_RDWR | (S_ISBLK(st.st_mode) ? O_EXCL : 0)) |
+					     O_CLOEXEC);
+		if (out->fd < 0 && errno == EBUSY && out->block_device)
+			return in_use(out, path, err, err_size);
 		if (out->fd < 0)
 			return open_failed(-errno, path, read_only, err, err_size);
 		rc = look_at(out, path, err, err_size);

@@ -75,8 +75,8 @@ int image_find(const char *name, char *out, size_t size, char *err, size_t err_s
 		if (!pos)
 			pos = list_guests(dir, there, sizeof(there), pos);
 	}
-	snprintf(err, err_size, "there is no guest:%s; there %s%s", name,
-		*there ? "are" : "are none in ", *there ? there : VITRINE_DATADIR "/guests");
+	snprintf(err, err_size, "there is no guest:%s; there %s%s; a kernel's file is written as a path: ./%s", name,
+		*there ? "are" : "are none in ", *there ? there : VITRINE_DATADIR "/guests", name);
 	return -ENOENT;
 }
 

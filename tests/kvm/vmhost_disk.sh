@@ -66,6 +66,22 @@ refused "a qcow2 image" "it is a qcow2 image, and a disk has to be raw; convert 
 refused "a VDI image" "it is a VDI image" --disk "$tap_dir/vdi"
 refused "a compressed one" 'it is compressed; `gunzip -k` makes it an image' --disk "$tap_dir/gz"
 refused "one image twice" "it is given twice, and one of them writes" --disk "$img" --disk "$img,read_only=yes"
+refused "a missing device" "there is no such device; lsblk lists them" --disk /dev/vitrine-none
+if [ "$(id -u)" -eq 0 ] && truncate -s 4M "$tap_dir/loop" && loop=$(losetup -f --show "$tap_dir/loop" 2>/dev/null); then
+	trap 'umount "$tap_dir/mnt" 2>/dev/null; losetup -d "$loop"; tap_cleanup' EXIT
+	mkdir "$tap_dir/mnt"
+	if mke2fs -q "$loop" 2>/dev/null && mount "$loop" "$tap_dir/mnt" 2>/dev/null; then
+		refused "a device that is mounted" "disk $loop: this host uses it: it is mounted" --disk "$loop"
+		umount "$tap_dir/mnt"
+	else
+		skip "no file system can be made or mounted here" "a device that is mounted"
+	fi
+	check "a block device" start loop --kernel guest:shell --disk "$loop"
+	refused "one that another VM has" "disk $loop: in use by the VM loop" --disk "$loop"
+	kill "$(pid_of loop)"; wait_for 10 test ! -e "$run/loop/control"
+else
+	skip "root and loop devices are needed" "block devices"
+fi
 if [ "$(id -u)" -ne 0 ]; then
 	chmod 444 "$tap_dir/a,b"
 	refused "no permission" "no permission to write; give yourself one, or add read_only=yes" --disk "$tap_dir/a,,b"

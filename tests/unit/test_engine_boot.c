@@ -204,6 +204,15 @@ static void broken_images(void **state)
 		broken(word, &e, sizeof(e)); \
 	} while (0)
 	CASE("not an ELF", e.eh.e_ident[0] = 'M');
+	CASE("no bzImage; a kernel is", e.eh.e_ident[0] = 'M');
+	CASE("gunzip -k", memcpy(&e, "\x1f\x8b\x08", 3));
+	CASE("as its initrd", memcpy(&e, "070701", 6));
+	CASE("a script", memcpy(&e, "#!/bin/sh", 9));
+	CASE("for arm64; one for x86-64", (memset(&e, 0, 64), memcpy((char *)&e + 0x38, "ARM\x64", 4)));
+	CASE("as one of the VM's disks", memcpy(&e, "QFI\xfb", 4));
+	CASE("for EFI", memcpy(&e, "MZ", 3));
+	CASE("ELF image for RISC-V", e.eh.e_machine = EM_RISCV);
+	CASE("a program, no kernel", (e.note.head.n_type = 17, e.ph[1].p_type = PT_INTERP));
 	CASE("little-endian", e.eh.e_ident[EI_DATA] = ELFDATA2MSB);
 	CASE("little-endian", e.eh.e_ident[EI_CLASS] = 7);
 	CASE("machine 183", e.eh.e_machine = EM_AARCH64);

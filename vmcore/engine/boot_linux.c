@@ -85,7 +85,7 @@ static int read_header(struct loader *l, struct image *img)
 		len = sizeof(img->hdr);
 	if (len > size - HDR_OFFSET || len < offsetof(struct setup_header, handover_offset))
 		return vmc_fail(l->vm, -ENOEXEC,
-			"bzImage: the setup header has %zu bytes in a file of %zu: damaged", len,
+			"bzImage: the setup header has %zu bytes in a file of %zu: damaged; copy or download it again", len,
 			size);
 	memset(&img->hdr, 0, sizeof(img->hdr));
 	if (!boot_fetch(&l->kernel, HDR_OFFSET, &img->hdr, len))

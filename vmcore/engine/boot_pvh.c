@@ -33,7 +33,7 @@ static int check_segments(struct loader *l, struct vmc_boot_info *info)
 		if (!boot_in_ram(l, s->gpa, s->memory_size))
 			return vmc_fail(l->vm, -ENOEXEC,
 				"segment at %#" PRIx64 ", %#" PRIx64
-				" bytes, does not fit in RAM (%" PRIu64 " MiB)",
+				" bytes, does not fit in RAM (%" PRIu64 " MiB): give the VM more memory",
 				s->gpa, s->memory_size, vmc_mem_size(l->vm) >> 20);
 		if (c)
 			return vmc_fail(l->vm, -ENOEXEC,

@@ -16,6 +16,7 @@
 #define NOTE_PHYS32_ENTRY 18
 #define MAX_PHDRS	  128
 #define MAX_NOTES	  256
+#define AGAIN		  "; copy or download it again"
 
 struct file {
 	struct boot_file *from;
@@ -34,6 +35,11 @@ static int bad(struct file *f, const char *fmt, ...)
 	vsnprintf(f->err, f->err_size, fmt, ap);
 	va_end(ap);
 	return -ENOEXEC;
+}
+
+static int truncated(struct file *f, const char *what)
+{
+	return bad(f, "truncated: %s in a file of %zu bytes" AGAIN, what, f->size);
 }
 
 bool boot_fetch(struct boot_file *f, uint64_t off, void *to, size_t len)
@@ -68,24 +74,27 @@ static int read_header(struct file *f, struct header *h)
 	Elf64_Ehdr e64;
 	Elf32_Ehdr e32;
 
+	if (!fetch(f, 0, id, SELFMAG) || memcmp(id, ELFMAG, SELFMAG) != 0) {
+		no_kernel(f->from, f->err, f->err_size);
+		return -ENOEXEC;
+	}
 	if (!fetch(f, 0, id, sizeof(id)))
-		return bad(f, "the file has %zu bytes: too short for an ELF image", f->size);
-	if (memcmp(id, ELFMAG, SELFMAG) != 0)
-		return bad(f, "not an ELF image and no bzImage (it begins with %02x %02x %02x %02x)", id[0], id[1], id[2], id[3]);
+		return truncated(f, "the ELF header is incomplete");
 	if (id[EI_DATA] != ELFDATA2LSB || (id[EI_CLASS] != ELFCLASS64 && id[EI_CLASS] != ELFCLASS32))
 		return bad(f, "not a little-endian 32- or 64-bit ELF image");
 	f->wide = id[EI_CLASS] == ELFCLASS64;
 	if (f->wide) {
 		if (!fetch(f, 0, &e64, sizeof(e64)))
-			return bad(f, "truncated: the ELF header is incomplete");
+			return truncated(f, "the ELF header is incomplete");
 		*h = (struct header){ e64.e_machine, e64.e_phentsize, e64.e_phnum, e64.e_phoff };
 	} else {
 		if (!fetch(f, 0, &e32, sizeof(e32)))
-			return bad(f, "truncated: the ELF header is incomplete");
+			return truncated(f, "the ELF header is incomplete");
 		*h = (struct header){ e32.e_machine, e32.e_phentsize, e32.e_phnum, e32.e_phoff };
 	}
 	if (h->machine != EM_X86_64 && h->machine != EM_386)
-		return bad(f, "ELF machine %u is not x86", h->machine);
+		return bad(f, "ELF image for %s (machine %u): a kernel for x86-64 is wanted",
+			no_kernel_machine(h->machine), h->machine);
 	if (h->phentsize != (f->wide ? sizeof(Elf64_Phdr) : sizeof(Elf32_Phdr)) || !h->phnum ||
 		h->phnum > MAX_PHDRS)
 		return bad(f, "%u program headers of %u bytes: 1 to %u of the usual size are possible", h->phnum,
@@ -99,12 +108,11 @@ static int read_phdr(struct file *f, const struct header *h, unsigned i, Elf64_P
 	Elf32_Phdr p;
 
 	if (h->phoff > f->size)
-		return bad(f, "truncated: the program headers lie at %#" PRIx64 ", the file has %zu bytes",
-			h->phoff, f->size);
+		return truncated(f, "the program headers are missing");
 	if (f->wide)
-		return fetch(f, at, out, sizeof(*out)) ? 0 : bad(f, "truncated: program header %u is missing", i);
+		return fetch(f, at, out, sizeof(*out)) ? 0 : truncated(f, "a program header is missing");
 	if (!fetch(f, at, &p, sizeof(p)))
-		return bad(f, "truncated: program header %u is missing", i);
+		return truncated(f, "a program header is missing");
 	*out = (Elf64_Phdr){ .p_type = p.p_type, .p_flags = p.p_flags, .p_offset = p.p_offset,
 		.p_vaddr = p.p_vaddr, .p_paddr = p.p_paddr, .p_filesz = p.p_filesz, .p_memsz = p.p_memsz,
 		.p_align = p.p_align };
@@ -122,7 +130,7 @@ static int add_segment(struct file *f, unsigned i, const Elf64_Phdr *p, struct e
 		return bad(f, "segment %u has more bytes in the file (%#" PRIx64 ") than in memory (%#" PRIx64 ")",
 			i, s.file_size, s.memory_size);
 	if (s.offset > f->size || s.file_size > f->size - s.offset)
-		return bad(f, "truncated: segment %u needs bytes %#" PRIx64 " to %#" PRIx64 " of %zu", i, s.offset,
+		return bad(f, "truncated: segment %u needs bytes %#" PRIx64 " to %#" PRIx64 " of %zu" AGAIN, i, s.offset,
 			s.offset + s.file_size, f->size);
 	if (s.gpa + s.memory_size < s.gpa)
 		return bad(f, "segment %u at %#" PRIx64 " wraps around the end of memory", i, s.gpa);
@@ -148,7 +156,7 @@ static int read_notes(struct file *f, const Elf64_Phdr *p, uint64_t *entry)
 	char name[4];
 
 	if (p->p_offset > f->size || p->p_filesz > f->size - p->p_offset)
-		return bad(f, "truncated: the notes need bytes %#" PRIx64 " + %#" PRIx64 " of %zu", p->p_offset,
+		return bad(f, "truncated: the notes need bytes %#" PRIx64 " + %#" PRIx64 " of %zu" AGAIN, p->p_offset,
 			p->p_filesz, f->size);
 	end = p->p_offset + p->p_filesz;
 	for (int i = 0; i < MAX_NOTES && end - at >= sizeof(n); i++) {
@@ -186,11 +194,13 @@ int elf_parse(struct boot_file *file, struct elf_image *out, char *err, size_t e
 	struct file f = { .from = file, .size = file->size, .err = err, .err_size = err_size };
 	struct header h = { 0 };
 	Elf64_Phdr p;
+	bool program = false;
 	int rc = read_header(&f, &h), found = 0;
 
 	memset(out, 0, sizeof(*out));
 	for (unsigned i = 0; rc == 0 && i < h.phnum; i++) {
 		rc = read_phdr(&f, &h, i, &p);
+		program |= rc == 0 && p.p_type == PT_INTERP;
 		if (rc == 0 && p.p_type == PT_LOAD)
 			rc = add_segment(&f, i, &p, out);
 		if (rc == 0 && p.p_type == PT_NOTE && !found) {
@@ -202,8 +212,11 @@ int elf_parse(struct boot_file *file, struct elf_image *out, char *err, size_t e
 		return rc;
 	if (!out->nsegments)
 		return bad(&f, "no segment to load");
+	if (!found && program)
+		return bad(&f, "a program, no kernel (no PVH entry); a kernel is /boot/vmlinuz-...");
 	if (!found)
-		return bad(&f, "no PVH entry: the ELF note XEN_ELFNOTE_PHYS32_ENTRY is missing (Linux: CONFIG_PVH=y)");
+		return bad(&f, "no PVH entry: the ELF note XEN_ELFNOTE_PHYS32_ENTRY is missing (Linux: CONFIG_PVH=y; its bzImage "
+			"boots without)");
 	if (out->pvh_entry > UINT32_MAX || !in_segment(out, out->pvh_entry))
 		return bad(&f, "the PVH entry %#" PRIx64 " lies in no segment", out->pvh_entry);
 	return 0;

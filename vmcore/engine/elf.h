@@ -32,4 +32,9 @@ struct elf_image {
 /** elf_parse() - check the file and find its segments and its PVH entry. Return: 0, or -ENOEXEC with @err. */
 int elf_parse(struct boot_file *file, struct elf_image *out, char *err, size_t err_size);
 
+/** no_kernel() - what this is, which is neither an ELF image nor a bzImage, and what to do. no_kernel_machine() -
+ * the name of an ELF image's machine that is not x86. */
+void no_kernel(struct boot_file *f, char *out, size_t size);
+const char *no_kernel_machine(unsigned machine);
+
 #endif
