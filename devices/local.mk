@@ -11,6 +11,7 @@ libdevices_la_SOURCES = \
 	devices/block.h devices/block.c devices/block_uring.c devices/block_threads.c \
 	devices/virtio_console.c devices/virtio_rng.c \
 	devices/balloon.h devices/virtio_balloon_priv.h devices/virtio_balloon.c devices/virtio_balloon_stats.c \
+	devices/relay.h devices/relay.c devices/vhost.h devices/vhost.c devices/virtio_vsock.c \
 	devices/uart8250.c devices/rtc.c devices/i8042.c devices/debug_exit.c \
 	devices/acpi.h devices/acpi.c devices/acpi_pm.c devices/pvpanic.c
 libdevices_la_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS) $(URING_CFLAGS)

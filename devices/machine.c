@@ -22,6 +22,7 @@ enum {
 	CONSOLE_SLOT = 1,
 	RNG_SLOT = 2,
 	BALLOON_SLOT = 3,
+	VSOCK_SLOT = 4,
 	DISK_SLOT = 5, /* the first; DISK_MAX of them */
 	SLOTS = 32,
 };
@@ -136,6 +137,17 @@ static int add_balloon(struct machine *m, struct event_base *base)
 	return rc;
 }
 
+static int add_vsock(struct machine *m, struct event_base *base)
+{
+	struct vdev *v;
+	int rc;
+
+	if (!m->cfg.vsock.cid)
+		return 0;
+	rc = virtio_vsock_new(m->vm, base, &m->cfg.vsock, &v);
+	return rc < 0 ? rc : add_virtio(m, base, VSOCK_SLOT, "vsock", v);
+}
+
 /* The list. */
 static int add_devices(struct machine *m, struct event_base *base)
 {
@@ -154,6 +166,8 @@ static int add_devices(struct machine *m, struct event_base *base)
 		(rc = add_rng(m, base)) < 0)
 		return rc;
 	rc = add_balloon(m, base);
+	if (rc == 0)
+		rc = add_vsock(m, base);
 	if (rc == 0)
 		rc = add_nets(m, base);
 	return rc < 0 ? rc : add_disks(m, base);

@@ -8,7 +8,7 @@
  *           4 GiB .. RAM that did not fit below
  *   lines   1 i8042 · 4 8250 · 8 RTC · 9 ACPI · 10 virtio-console without MSI-X (INTA, its Interrupt Line register
  *           says so) · 16..23 INTA of the other slots (machine_intx_gsi())
- *   PCI     00:00.0 host bridge · 00:01.0 virtio-console · 00:02.0 virtio-rng · 00:03.0 virtio-balloon ·
+ *   PCI     00:00.0 host bridge · 00:01.0 virtio-console · 00:02.0 virtio-rng · 00:03.0 virtio-balloon · 00:04.0 virtio-vsock ·
  *           00:05.0 .. 00:0c.0 virtio-blk · 00:0d.0 .. 00:10.0 virtio-net (BARs assigned and decoding on at power-on)
  */
 #ifndef DEVICES_MACHINE_H
@@ -17,6 +17,7 @@
 #include "devices/disk.h"
 #include "devices/net.h"
 #include "devices/stream.h"
+#include "devices/vhost.h"
 
 #define MACHINE_PCI_MMIO_START 0xe0000000ull
 #define MACHINE_PCI_MMIO_END   0xfec00000ull
@@ -43,6 +44,7 @@ struct machine_config {
 	const struct dev_net_config *nets; /* names live as long as the machine */
 	unsigned nnets;
 	bool balloon;
+	struct vsock_config vsock;
 	void (*balloon_changed)(void *host, uint64_t actual); /* bytes in it; main loop; may be NULL */
 	void *host;
 };

@@ -35,6 +35,11 @@ uint64_t virtio_balloon_held(const struct vdev *v, uint64_t gpa, uint64_t len);
 /** virtio_balloon_poll() - ask for statistics now and then every @interval_ms, for the next @for_ms. */
 void virtio_balloon_poll(struct vdev *v, uint32_t interval_ms, uint32_t for_ms);
 
+struct vsock_config;
+/** virtio_vsock_new() - virtio 1.2 §5.10, by the kernel's vhost-vsock. */
+int virtio_vsock_new(struct vmc_vm *vm, struct event_base *base, const struct vsock_config *cfg,
+	struct vdev **out);
+
 struct uart8250;
 /** uart8250_new() - a 16550A at @port with its line on @gsi, added to @vm as @id. */
 int uart8250_new(struct vmc_vm *vm, struct event_base *base, uint16_t port, uint32_t gsi,

@@ -47,6 +47,9 @@ struct vdev_ops {
 	void (*kick)(struct vdev *v, unsigned queue); /* main loop, vdev_live() */
 	void (*reset)(struct vdev *v);                /* any thread: touch no stream */
 	void (*queue_reset)(struct vdev *v, unsigned queue);
+	/* the guest took away the right to touch its memory (vdev_live() is false now); vCPU thread; may be NULL, where
+	 * memory is touched in a kick() only */
+	void (*dma_off)(struct vdev *v);
 	void (*quiesce)(struct vdev *v); /* main loop, before a pause; may be NULL */
 	void (*resume)(struct vdev *v); /* main loop, after a pause or a load; may be NULL */
 	void (*describe)(

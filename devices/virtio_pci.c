@@ -162,6 +162,8 @@ static void config_written(struct pci_dev *d, unsigned off, unsigned len)
 	}
 	if (dma && !p->dma)
 		virtio_pci_kick_all(p); /* bus mastering is back: what waited goes on */
+	if (!dma && p->dma && p->v->ops->dma_off)
+		p->v->ops->dma_off(p->v);
 	p->dma = dma;
 }
 

@@ -34,7 +34,7 @@ _vitrine() {
 	*:--on-shutdown) _vitrine_words <<<$'stop\nexit'; return ;;
 	*:--net|run:-N) _vitrine_words <<<$'user\ntap,ifname='; return ;;
 	:--select|:-s) _vitrine_words < <("$vitrine" ls --quiet 2>/dev/null); return ;;
-	*:--memory|*:--vcpus|*:--name|*:--append|*:--size|*:--history|*:--timeout|*:--expect|*:--cpu|*:--prefix|*:--dirty-ring|*:--rng-rate|*:--load) return ;;
+	*:--memory|*:--vcpus|*:--name|*:--append|*:--size|*:--history|*:--timeout|*:--expect|*:--cpu|*:--prefix|*:--dirty-ring|*:--rng-rate|*:--vsock|*:--load) return ;;
 	esac
 	case $verb in
 	'') _vitrine_words < <("$vitrine" --list-verbs 2>/dev/null | cut -f1; echo help) ;;

@@ -47,6 +47,10 @@ tests_unit_test_devices_blk_faults_LDADD = $(DEVTEST_LIBS) $(UNIT_LIBS)
 tests_unit_test_devices_balloon_SOURCES = tests/unit/test_devices_balloon.c
 tests_unit_test_devices_balloon_CFLAGS = $(AM_CFLAGS) $(UNIT_CFLAGS)
 tests_unit_test_devices_balloon_LDADD = $(DEVTEST_LIBS) $(UNIT_LIBS)
+check_PROGRAMS += tests/unit/test_devices_vsock
+tests_unit_test_devices_vsock_SOURCES = tests/unit/test_devices_vsock.c tests/lib/fakevhost.h tests/lib/fakevhost.c
+tests_unit_test_devices_vsock_CFLAGS = $(AM_CFLAGS) $(UNIT_CFLAGS)
+tests_unit_test_devices_vsock_LDADD = $(DEVTEST_LIBS) $(UNIT_LIBS)
 endif
 
 # On /dev/kvm: the driver is the test, its hands are a guest's.

@@ -120,7 +120,7 @@ static int set_kernel(struct run *r, const char *what)
 	return 0;
 }
 
-enum { NAME, MEMORY, VCPUS, KERNEL, CPU, INITRD, APPEND, DISK, NET, RNG, BALLOON, CONFIG, SIZE, HISTORY, LOAD, SANDBOX, DIRTY_RING, PAUSED,
+enum { NAME, MEMORY, VCPUS, KERNEL, CPU, INITRD, APPEND, DISK, NET, RNG, BALLOON, VSOCK, CONFIG, SIZE, HISTORY, LOAD, SANDBOX, DIRTY_RING, PAUSED,
 	ON_SHUTDOWN, ON_PANIC, DETACH };
 
 static int collect(struct run *r, const struct cli_call *call)
@@ -151,6 +151,7 @@ static int collect(struct run *r, const struct cli_call *call)
 	}
 	add(r, "--rng", v[RNG]);
 	add(r, "--balloon", v[BALLOON]);
+	add(r, "--vsock", v[VSOCK]);
 	add(r, "--console", v[SIZE]);
 	add(r, "--history", v[HISTORY]);
 	add(r, "--load", v[LOAD]);

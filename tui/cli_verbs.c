@@ -31,6 +31,7 @@ static const struct cli_option run_options[] = {
 		"a network card; may be repeated" },
 	{ "rng", 0, "yes|no", "an entropy source (default yes)" },
 	{ "balloon", 0, "yes|no", "a memory balloon (default yes)" },
+	{ "vsock", 0, "CID", "sockets between guest and host: the guest's address, 3 or more (default: none)" },
 	{ "config", 'f', "FILE", "a definition to begin with; the other options win" },
 	{ "size", 's', "COLSxROWS", "size of the console (default: this terminal's when attached)" },
 	{ "history", 0, "SIZE", "console output kept for those who attach later (default 1M)" },

@@ -33,6 +33,9 @@ const struct def_setting def_settings[] = {
 		"random bytes a second that the guest may take; 0: any number (default 1M)"},
 	{"balloon", "balloon", "yes|no", DEF_BOOL, AT(balloon), 0, 0, NULL,
 		"a memory balloon: the guest gives memory back when asked, and tells of free pages (default yes)"},
+	{"vsock", "vsock", "CID", DEF_UINT, AT(vsock), 3, 0xfffffffe, NULL,
+		"sockets between guest and host (AF_VSOCK): the guest's address, 3 or more, no other VM's of this host "
+		"(default: none)"},
 	{"console.cols", NULL, NULL, DEF_UINT, AT(cols), 2, 1000, NULL,
 		"columns of hvc0 (default 80)"},
 	{"console.rows", NULL, NULL, DEF_UINT, AT(rows), 1, 1000, NULL,

@@ -46,6 +46,7 @@ struct vm_def {
 	char *cpu;                       /* vmc_cpu_check() is content with it */
 	uint64_t memory, vcpus, cols, rows, history, dirty_ring;
 	uint64_t rng_rate;
+	uint64_t vsock; /* CID, 0: none */
 	bool snapshots, sandbox, paused, rng, balloon;
 	uint32_t ndisks, nnets;
 	struct def_disk disk[DEF_DISKS];

@@ -58,6 +58,7 @@ int host_machine_new(struct host *h, char *err, size_t err_size)
 		.nnets = nets_count(h->nets),
 		.balloon = h->def.balloon,
 		.balloon_changed = balloon_changed,
+		.vsock.cid = (uint32_t)h->def.vsock,
 		.host = h,
 	};
 	int rc = disks_machine(h, &cfg);

@@ -144,6 +144,8 @@ static int open_snapshot(struct host *h, struct snapshot *snap, char *err, size_
 		h->def.rng = m->rng;
 	if (!def_given(&h->def, "balloon"))
 		h->def.balloon = m->balloon;
+	if (!def_given(&h->def, "vsock"))
+		h->def.vsock = m->vsock;
 	h->def.cols = m->cols;
 	h->def.rows = m->rows;
 	rc = lists_of(h, 0, m->disk_text, m->ndisks, err, err_size);

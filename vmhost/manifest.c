@@ -131,9 +131,10 @@ char *manifest_text(const struct manifest *m)
 		json_array_append_new(
 			regions, json_pack("{s:o, s:o}", "start", qmp_hex(m->regions[i].gpa),
 					 "size", qmp_hex(m->regions[i].size)));
-	config = json_pack("{s:o, s:i, s:i, s:i, s:o, s:o, s:b, s:b, s:s}", "memory", qmp_hex(m->memory), "vcpus",
+	config = json_pack("{s:o, s:i, s:i, s:i, s:o, s:o, s:b, s:b, s:I, s:s}", "memory", qmp_hex(m->memory), "vcpus",
 		(int)m->vcpus, "cols", m->cols, "rows", m->rows, "kernel", qmp_text(m->kernel),
-		"cmdline", qmp_text(m->cmdline), "rng", m->rng, "balloon", m->balloon, "cpu", m->cpu);
+		"cmdline", qmp_text(m->cmdline), "rng", m->rng, "balloon", m->balloon, "vsock",
+		(json_int_t)m->vsock, "cpu", m->cpu);
 	json_object_set_new(config, "disks", text_list(m->disk_text, m->ndisks));
 	json_object_set_new(config, "nets", text_list(m->net_text, m->nnets));
 	root = json_pack("{s:s, s:i, s:s, s:s, s:s, s:s, s:I, s:b, s:s, s:o, s:o, s:o}", "format",
@@ -250,6 +251,8 @@ static void read_config(struct reader *r, json_t *root, struct manifest *m)
 	/* Snapshots from before these devices have no such members. */
 	m->rng = json_is_true(json_object_get(config, "rng"));
 	m->balloon = json_is_true(json_object_get(config, "balloon"));
+	if (json_object_get(config, "vsock"))
+		m->vsock = (uint32_t)number(r, config, "vsock", 0, 0xfffffffe);
 }
 
 static void read_regions(struct reader *r, json_t *root, struct manifest *m)

@@ -30,6 +30,7 @@ struct manifest {
 	char kernel[4096], cmdline[2048];
 	char cpu[VMC_CPU_MAX + 1]; /* as in the definition; "": not told, by an older vitrine */
 	bool rng, balloon; /* had it that device? */
+	uint32_t vsock;	   /* its CID, 0: it had none */
 	/* disks and nets as options, see def_list_text() */
 	uint32_t ndisks, nnets;
 	char *disk_text[MANIFEST_DISKS], *net_text[MANIFEST_NETS];

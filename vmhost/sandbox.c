@@ -8,6 +8,7 @@
 #include "config.h"
 
 #include "vmhost/sandbox.h"
+#include "devices/vhost.h"
 #include <errno.h>
 #include <linux/if_tun.h>
 #include <linux/seccomp.h>
@@ -188,6 +189,9 @@ static int by_argument(scmp_filter_ctx ctx)
 
 	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]) && rc == 0; i++)
 		rc = allow_if(ctx, rules[i].call, rules[i].arg, rules[i].mask, rules[i].value);
+	/* The kernel's end of vsock starts and stops with the VM; it was opened and given its CID before. */
+	for (size_t i = 0; i < vhost_nrequests && rc == 0; i++)
+		rc = allow_if(ctx, SCMP_SYS(ioctl), 1, UINT32_MAX, vhost_requests[i]);
 	/* Its flags lie in memory, where no filter can see them: the C library then takes clone. */
 	return rc ? rc : seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
 }

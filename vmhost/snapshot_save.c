@@ -311,6 +311,7 @@ static int describe(struct host *h, struct save *sv, const char *name, char *err
 	m->cols = h->cols;
 	m->rng = h->def.rng;
 	m->balloon = h->def.balloon;
+	m->vsock = (uint32_t)h->def.vsock;
 	m->rows = h->rows;
 	snprintf(m->kernel, sizeof(m->kernel), "%s", h->kernel_path);
 	snprintf(m->cpu, sizeof(m->cpu), "%s", h->def.cpu);

@@ -438,6 +438,11 @@ int vmc_fail(struct vmc_vm *vm, int rc, const char *fmt, ...)
 	return rc;
 }
 
+const char *fake_error(const struct vmc_vm *vm)
+{
+	return vm->error;
+}
+
 void vmc_vm_request(struct vmc_vm *vm, enum vmc_event_type type, int64_t code)
 {
 	vm->request = type;

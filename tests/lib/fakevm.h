@@ -38,6 +38,9 @@ void fake_refuse_ioeventfds(struct vmc_vm *vm, bool refuse);
  * NULL. */
 enum vmc_event_type fake_request(struct vmc_vm *vm, int64_t *code);
 
+/** fake_error() - what the last vmc_fail() said. */
+const char *fake_error(const struct vmc_vm *vm);
+
 /* The device list, as pause, resume, reset, save and load use it. */
 void fake_quiesce(struct vmc_vm *vm);
 void fake_resume(struct vmc_vm *vm);

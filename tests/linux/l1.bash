@@ -32,7 +32,7 @@ l1_fill() {
 		f=$(type -P "$t") || return 1
 		l1_install "$f" "/usr/bin/$t"; programs+=("$f")
 	done
-	for f in "$build"/{vitrine*,guests/{*.elf,vitrine-initramfs},tests/kvm/test_*} "$build"/themes/*; do
+	for f in "$build"/{vitrine*,guests/{*.elf,vitrine-initramfs},tests/{kvm/test_*,linux/vsock_cat}} "$build"/themes/*; do
 		case $f in *.o|*.sh|*.tar.*) continue ;; esac
 		[ -f "$f" ] || continue
 		l1_install "$f" "$f"; programs+=("$f")
@@ -43,7 +43,8 @@ l1_fill() {
 	for f in /usr/lib/locale/C.utf8 /{usr/share,usr/lib,lib}/terminfo/{x/xterm-256color,t/tmux-256color,s/screen-256color,l/linux,v/vt100,d/dumb}; do
 		[ -e "$f" ] && { mkdir -p "$l1_root$(dirname "$f")" && cp -rL "$f" "$l1_root$f" || return 1; }
 	done
-	for f in virt/lib/irqbypass arch/x86/kvm/kvm arch/x86/kvm/kvm-amd drivers/acpi/button; do
+	for f in virt/lib/irqbypass arch/x86/kvm/kvm arch/x86/kvm/kvm-amd drivers/acpi/button \
+		drivers/vhost/{vhost_iotlb,vhost,vhost_vsock} net/vmw_vsock/{vsock,vmw_vsock_virtio_transport_common}; do
 		if [ -f "$l1_kernel/modules/$f.ko" ]; then cp "$l1_kernel/modules/$f.ko" "$l1_root/lib/modules/"; fi
 	done
 	echo 'root:x:0:0:root:/root:/bin/bash' >"$l1_root/etc/passwd"
@@ -72,7 +73,7 @@ l1_guest_image() { # l1_guest_image FLAVOUR: prints the file's name
 		rm -rf "$root"; mkdir -p "$root" && cp "$kernel"/boot/{vmlinuz,vmlinux} "$root/" &&
 			cp "$kernel/release" "$root/" && bash "$l1_here/initramfs" "$kernel/modules" "$root/initrd" || return 2
 		# what `vitrine demo linux` wants of them; the rest of the modules is large
-		mkdir "$root/modules" && (cd "$kernel/modules" && find . -type f \( -name 'virtio*' -o -name '*failover.ko' \
+		mkdir "$root/modules" && (cd "$kernel/modules" && find . -type f \( -name 'virtio*' -o -name '*vsock*' -o -name '*failover.ko' \
 			-o -name button.ko -o -name evdev.ko -o -name 'pvpanic*' \) -print0 |
 			xargs -0 cp --parents -t "$root/modules") || return 2
 		rm -f "$kernel"/guest-*.img

@@ -18,6 +18,7 @@ forbid() { # forbid NAME PATTERN PATHS... : nothing under PATHS includes it
 forbid "ncurses only in tui/, not in tui/term/" '(ncursesw?/)?n?curses|panel\.h>|term\.h>' vmcore devices vmhost guests tui/term
 forbid "vterm only in tui/term/" 'vterm' vmcore devices vmhost guests $(find tui -maxdepth 1 -name '*.[ch]')
 forbid "linux/kvm.h only in vmcore/engine/" 'linux/kvm\.h|asm/kvm' vmcore/include vmcore/client devices vmhost tui guests
+forbid "linux/vhost.h only in devices/vhost.c" 'linux/vhost' vmcore vmhost tui guests $(find devices -name '*.[ch]' ! -name vhost.c)
 forbid "jansson only in vmhost/ and vmcore/client/" 'jansson' vmcore/include vmcore/engine devices tui guests
 forbid "vmcore knows no device, VM process or screen" '(.*virtio|.*devices/|vmhost/|tui/)' vmcore
 forbid "the engine knows no client" '.*client' vmcore/engine

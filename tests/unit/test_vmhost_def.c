@@ -90,7 +90,7 @@ static void test_typos(void **state)
 	refused("memory = \"1G\";\nmemroy = \"2G\";\n",
 		"2: unknown setting \"memroy\"; did you mean \"memory\"? valid: memory, vcpus, "
 		"cpu, kernel, initrd, "
-		"cmdline, rng, rng_rate, balloon, console, snapshots, on_shutdown, on_panic, sandbox, dirty_ring, paused, disks, nets");
+		"cmdline, rng, rng_rate, balloon, vsock, console, snapshots, on_shutdown, on_panic, sandbox, dirty_ring, paused, disks, nets");
 	refused("console = {\n  colls = 80;\n};\n",
 		"2: unknown setting \"colls\"; did you mean \"cols\"? valid in "
 		"console: cols, rows, history");
