@@ -56,6 +56,11 @@ _vitrine() {
 		elif ((n == 1)); then compopt -o filenames 2>/dev/null
 			_vitrine_words < <(ls /boot 2>/dev/null | sed -n 's/^vmlinuz-//p'; compgen -f -- "$cur")
 		fi ;;
+	link)
+		if ((n == 0)); then _vitrine_words < <("$vitrine" ls --quiet 2>/dev/null)
+		elif ((n == 1)); then _vitrine_words < <("$vitrine" devices "$prev" 2>/dev/null | sed -n 's/^\(net[0-9]\) .*/\1/p')
+		else _vitrine_words <<<$'up\ndown'
+		fi ;;
 	balloon) if ((n == 0)); then _vitrine_words < <("$vitrine" ls --quiet 2>/dev/null); fi ;;
 	ls|check) ;;
 	*) _vitrine_words < <("$vitrine" ls --quiet 2>/dev/null) ;;

@@ -35,6 +35,9 @@ int cli_registers(int argc, char **argv);
 int cli_map(int argc, char **argv);
 int cli_devices(int argc, char **argv);
 int cli_balloon(int argc, char **argv);
+int cli_link(int argc, char **argv);
+/** cli_link_args() - of set_link, from "net0" and "up" or "down". -EINVAL: they are something else. */
+int cli_link_args(const char *card, const char *state, char *out, size_t size);
 int cli_log(int argc, char **argv);
 int cli_check(int argc, char **argv);
 int cli_demo(int argc, char **argv);

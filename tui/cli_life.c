@@ -1,7 +1,9 @@
 /*
- * cli_life.c - verbs that act on VMs that are there: start, pause, resume, reset. Several names: each is
+ * cli_life.c - verbs that act on VMs that are there: start, pause, resume, reset, link. Several names: each is
  * tried, the worst status is returned.
  */
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -133,4 +135,29 @@ int cli_start(int argc, char **argv)
 	if (status == CLI_OK && call.value[CONSOLE])
 		status = cli_attach(call.argv[0], 0, false, true, CLI_PREFIX);
 	return status;
+}
+
+int cli_link_args(const char *card, const char *state, char *out, size_t size)
+{
+	bool up = strcmp(state, "up") == 0;
+	size_t n = strspn(card, "abcdefghijklmnopqrstuvwxyz0123456789-_");
+
+	if (!n || card[n] || n > 32 || (!up && strcmp(state, "down")))
+		return -EINVAL;
+	snprintf(out, size, "{\"name\": \"%s\", \"up\": %s}", card, up ? "true" : "false");
+	return 0;
+}
+
+int cli_link(int argc, char **argv)
+{
+	struct cli_call call;
+	char args[128];
+	int status;
+
+	if (!cli_parse("link", argc, argv, &call, &status))
+		return status;
+	if (cli_link_args(call.argv[1], call.argv[2], args, sizeof(args)) < 0)
+		return cli_fail(CLI_USAGE, "link: write a card, as net0, and up or down, not '%s %s'; vitrine devices %s shows"
+			" them", call.argv[1], call.argv[2], call.argv[0]);
+	return cli_command(call.argv[0], "set_link", args, NULL);
 }

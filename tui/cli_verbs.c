@@ -133,6 +133,8 @@ const struct cli_verb cli_verbs[] = {
 	{ "balloon", "[OPTIONS] VM [SIZE]", "Say how much memory the guest shall keep, or how much it keeps.", cli_balloon, 1, 2,
 		json_only, "A guest with a balloon driver (Linux: virtio_balloon) hands pages over until it keeps SIZE (256M, 2G) and "
 		"gets them back when SIZE grows." },
+	{ "link", "VM CARD up|down", "Pull a network card's cable, or plug it in.", cli_link, 3, 3, NULL,
+		"CARD is net0, the second net1: vitrine devices VM shows them, with the guest's addresses." },
 	{ "log", "VM", "Print what the VM's process had to say, also after it has ended.", cli_log, 1, 1, NULL, NULL },
 	{ "check", "[OPTIONS]", "Say whether this host can run VMs, what is missing, and how to fix it.", cli_check, 0, 0,
 		json_only, "The exit status is 0 when all is ready, 4 when KVM cannot be used." },

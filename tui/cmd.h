@@ -22,6 +22,8 @@ int cmd_step(struct ui_cmd_call *call);
 int cmd_new(struct ui_cmd_call *call);
 int cmd_forget(struct ui_cmd_call *call);
 int cmd_select(struct ui_cmd_call *call);
+/* cmd_link.c */
+int cmd_link(struct ui_cmd_call *call);
 /* cmd_balloon.c */
 int cmd_balloon(struct ui_cmd_call *call);
 /* cmd_snapshot.c */

@@ -52,6 +52,8 @@ const struct ui_cmd command_table[] = {
 		"F", ASK, cmd_force_off, complete_live_vm)
 	BOTH(balloon, "[[VM] SIZE]", "Say how much memory the guest shall keep, or how much it keeps.",
 		NULL, VM, cmd_balloon, complete_live_vm)
+	BOTH(link, "[VM] CARD up|down", "Pull a network card's cable, or plug it in.",
+		NULL, VM, cmd_link, complete_live_vm)
 	ROW("nmi", "[VM]", "Send the guest a non-maskable interrupt.",
 		NULL, ASK, cmd_nmi, complete_live_vm)
 	ROW("forget", "[VM]", "Take a VM that has gone out of the list.",

@@ -190,6 +190,8 @@ static void device(struct pen *pen, const struct vmc_device_desc *d)
 	char words[1024];
 
 	heading(pen, d);
+	if (d->backend[0])
+		wrapped(pen, "host", d->backend, ROLE_VALUE);
 	if (!d->virtio_type)
 		return;
 	virtio_status(d->status, words, sizeof(words));

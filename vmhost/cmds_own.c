@@ -81,7 +81,7 @@ static json_t *cmd_map(struct qmp_call *call)
 
 static json_t *cmd_devices(struct qmp_call *call)
 {
-	return inspect_devices(call->host->vm);
+	return inspect_devices(call->host);
 }
 
 static json_t *cmd_network(struct qmp_call *call)

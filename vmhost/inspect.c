@@ -2,6 +2,7 @@
 #include "vmhost/inspect.h"
 #include "vmhost/guest_kernel.h"
 #include "vmhost/host.h"
+#include "vmhost/net.h"
 #include "vmhost/qmp.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -267,25 +268,29 @@ static json_t *queues(const struct vmc_device_info *d)
 	return list;
 }
 
-json_t *inspect_devices(struct vmc_vm *vm)
+static json_t *one_device(struct host *h, const struct vmc_device_info *d)
 {
-	struct vmc_device_info *devs = calloc(MAX_DEVICES, sizeof(*devs)), *d;
-	size_t n = devs ? vmc_device_list(vm, devs, MAX_DEVICES) : 0;
+	json_t *v = json_pack("{s:s, s:s, s:s, s:I, s:o, s:o, s:i, s:b, s:s, s:o, s:o, s:b, s:i, s:o}", "id",
+		d->id, "model", d->model, "where", d->where, "type", (json_int_t)d->virtio_type,
+		"features-offered", qmp_hex(d->features_offered), "features-negotiated",
+		qmp_hex(d->features_negotiated), "status", d->status, "broken", d->broken, "note", d->note,
+		"address", qmp_hex(d->addr), "length", qmp_hex(d->addr_len), "pio", d->pio, "irq",
+		(int)d->irq, "queues", queues(d));
+	char backend[512];
+
+	if (nets_about(h->nets, d->id, backend, sizeof(backend)))
+		json_object_set_new(v, "backend", qmp_text(backend));
+	return v;
+}
+
+json_t *inspect_devices(struct host *h)
+{
+	struct vmc_device_info *devs = calloc(MAX_DEVICES, sizeof(*devs));
+	size_t n = devs ? vmc_device_list(h->vm, devs, MAX_DEVICES) : 0;
 	json_t *list = json_array();
 
-	for (size_t i = 0; i < n && i < MAX_DEVICES; i++) {
-		d = &devs[i];
-		json_array_append_new(
-			list, json_pack("{s:s, s:s, s:s, s:I, s:o, s:o, s:i, s:b, s:s, s:o, s:o, "
-					"s:b, s:i, s:o}",
-				      "id", d->id, "model", d->model, "where", d->where, "type",
-				      (json_int_t)d->virtio_type, "features-offered",
-				      qmp_hex(d->features_offered), "features-negotiated",
-				      qmp_hex(d->features_negotiated), "status", d->status,
-				      "broken", d->broken, "note", d->note, "address",
-				      qmp_hex(d->addr), "length", qmp_hex(d->addr_len), "pio",
-				      d->pio, "irq", (int)d->irq, "queues", queues(d)));
-	}
+	for (size_t i = 0; i < n && i < MAX_DEVICES; i++)
+		json_array_append_new(list, one_device(h, &devs[i]));
 	free(devs);
 	return list;
 }

@@ -15,7 +15,7 @@ json_t *inspect_registers(struct host *h, uint32_t cpu, char *err, size_t err_si
 /** inspect_cpu() - {"cpu", "state", "cpu-time-us", "exits"}; no kick. */
 json_t *inspect_cpu(struct vmc_vm *vm, uint32_t cpu);
 json_t *inspect_map(struct host *h);
-json_t *inspect_devices(struct vmc_vm *vm);
+json_t *inspect_devices(struct host *h);
 const char *inspect_dirty_log(struct vmc_vm *vm); /* "off", "bitmap", "manual", "ring" */
 /** inspect_hex() - bytes as lower-case hex into @out (2 * len + 1 bytes). */
 void inspect_hex(const uint8_t *data, size_t len, char *out);

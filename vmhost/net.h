@@ -68,6 +68,8 @@ void nets_unbind(struct nets *nets);
 void nets_close(struct nets *nets);
 /** nets_json() - for x-network. */
 json_t *nets_json(struct nets *nets);
+/** nets_about() - what card @name leads to, for people. false: there is no such card. */
+bool nets_about(struct nets *nets, const char *name, char *out, size_t size);
 /** nets_set_link() - plug or pull the cable. -ENOENT: there is no card of that name; -EPIPE: plugged in, but
  * the network behind it has gone for good. */
 int nets_set_link(struct nets *nets, const char *name, bool up);

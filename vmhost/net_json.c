@@ -97,3 +97,30 @@ json_t *nets_json(struct nets *nets)
 	vmc_device_unlock(nets->host->vm);
 	return list;
 }
+
+bool nets_about(struct nets *nets, const char *name, char *out, size_t size)
+{
+	char guest[sizeof(((struct net_shared *)NULL)->guest)], text[64];
+	struct net *n = NULL;
+	size_t pos;
+
+	for (unsigned i = 0; nets && i < nets->n; i++)
+		if (!strcmp(nets->net[i].spec.name, name))
+			n = &nets->net[i];
+	if (!n)
+		return false;
+	if (n->spec.tap) {
+		snprintf(out, size, "tap %s", n->spec.ifname);
+		return true;
+	}
+	copy_text(n->shared, n->shared->guest, guest, sizeof(guest));
+	for (char *p = guest; *p; p++) /* the other process wrote it */
+		if (!strchr("0123456789abcdef:. ", *p))
+			*p = '?';
+	pos = (size_t)snprintf(out, size, "user network; the guest is %s", *guest ? guest : "not heard of yet");
+	for (unsigned i = 0; i < n->spec.nforwards && pos < size; i++) {
+		net_forward_text(&n->spec.forward[i], text, sizeof(text));
+		pos += (size_t)snprintf(out + pos, size - pos, "%s %s", i ? "," : "; forwards", text);
+	}
+	return true;
+}

@@ -127,6 +127,15 @@ static bool knows_address(struct devguest *g, const void *arg)
 	return found;
 }
 
+static bool said(struct six *s)
+{
+	char text[512], addr[INET6_ADDRSTRLEN];
+
+	inet_ntop(AF_INET6, &s->me, addr, sizeof(addr));
+	return nets_about(s->c.h.nets, "net0", text, sizeof(text)) && strstr(text, addr) &&
+	       !nets_about(s->c.h.nets, "net1", text, sizeof(text));
+}
+
 static bool is_syn(struct card *c, const void *arg)
 {
 	struct six *s = (struct six *)arg;
@@ -212,6 +221,7 @@ int main(void)
 	send_six(s, ICMP6, &s->me, &s->router, s->gateway, echo, sizeof(echo), 2);
 	tap_ok(net_wait(&s->c, is_pong, s), "and answers a ping");
 	tap_ok(dg_until(s->c.g, knows_address, s), "x-network knows the guest's address");
+	tap_ok(said(s), "and says so");
 	if (port)
 		inward(s, port);
 	else

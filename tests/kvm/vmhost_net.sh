@@ -40,6 +40,8 @@ qmp_open n
 check "x-network says what there is" network '.return | length == 2 and .[0].type == "user" and .[0].link and
 	.[1].id == "net1" and .[0].mac != .[1].mac and (.[0].forwards | length) == 1'
 check "x-devices has the cards" test "$(qmp x-devices | jq -r '[.return[] | select(.type == 1) | .where] | join(" ")')" = "pci 00:0d.0 pci 00:0e.0"
+check "and says where they lead" test "$(qmp x-devices | jq -r '.return[] | select(.id == "net0").backend')" = \
+	"user network; the guest is not heard of yet; forwards tcp:127.0.0.1:$free:22"
 check "the cable can be pulled" test "$(qmp set_link '{"name": "net0", "up": false}' | jq -c .return)" = "{}"
 check "and it is" network '.return[0].link | not'
 

@@ -109,6 +109,11 @@ said "and that the guest has no driver" 'no balloon driver'
 run 0 "balloon --json" vitrine balloon --json shell
 check "is JSON too" json '.wanted == 50331648 and .driver == false'
 run 2 "balloon of no size" vitrine balloon shell much
+run 2 "link of a card that has no name" vitrine link shell 'a"b' down
+run 2 "link neither up nor down" vitrine link shell net0 sideways
+said "says what to write" 'up or down'
+run 1 "link of a card that is not there" vitrine link shell net0 down
+said "says so" "'net0' not found"
 run 0 "log" vitrine log shell
 said "says what was booted" 'booting'
 

@@ -127,6 +127,10 @@ try_force_off() {
 	check "force-off: it is off the list" wait_for 10 unlisted doomed
 }
 try_balloon() { palette balloon a 16M; palette balloon a; expect "balloon: what is to be kept" '16 MiB to be kept'; }
+try_link() {
+	palette link a net0 down; expect "link: of no card" "'net0' not found"
+	palette link net0 sideways; expect "link: what to write" 'link net0 down'
+}
 try_nmi() {
 	palette nmi a
 	expect "nmi: asks" 'non-maskable'

@@ -16,7 +16,7 @@ static const char *machine(int kicks, int avail, const char *broken)
 
 	snprintf(text, sizeof(text), "[{\"id\":\"console0\",\"model\":\"virtio-console\",\"where\":\"pci 00:01.0\",\"type\":3,"
 		"\"features-offered\":\"0x120000001\",\"features-negotiated\":\"0x100000001\",\"status\":%d,\"broken\":%s,"
-		"\"note\":\"%s\",\"address\":\"0xe0000000\",\"length\":\"0x4000\",\"irq\":-1,\"queues\":["
+		"\"note\":\"%s\",\"backend\":\"user network; the guest is 10.0.2.15\",\"address\":\"0xe0000000\",\"length\":\"0x4000\",\"irq\":-1,\"queues\":["
 		"{\"size\":128,\"ready\":true,\"avail\":64,\"used\":0,\"desc-address\":\"0x5000\",\"avail-address\":\"0x6000\","
 		"\"used-address\":\"0x7000\",\"kicks\":3,\"interrupts\":1},"
 		"{\"size\":128,\"ready\":true,\"avail\":%d,\"used\":65535,\"kicks\":%d,\"interrupts\":2},"
@@ -35,6 +35,7 @@ static void devices_are_listed(void **state)
 	assert_string_equal(fake_command(f), "x-devices");
 	fake_reply(f, 0, machine(10, 3, NULL));
 	assert_true(fake_shows(f, "● virtio-console console0  pci 00:01.0 e0000000+4000 msi"));
+	assert_true(fake_shows(f, "host      user network; the guest is 10.0.2.15"));
 	assert_true(fake_shows(f, "ack driver features-ok driver-ok"));
 	assert_true(fake_shows(f, "features  SIZE VERSION_1"));
 	assert_true(fake_shows(f, "not taken EVENT_IDX"));

@@ -70,6 +70,7 @@ static void devices_come_typed(void **state)
 	assert_int_equal(vmc_parse_device_list("[{\"id\":\"console0\",\"model\":\"virtio-console\","
 		"\"where\":\"pci 00:01.0\",\"type\":3,\"features-offered\":\"0x100000001\","
 		"\"features-negotiated\":\"0x100000000\",\"status\":15,\"broken\":true,\"note\":\"queue 1: bad index\","
+		"\"backend\":\"tap tap0\","
 		"\"address\":\"0xe0000000\",\"length\":\"0x4000\",\"irq\":-1,\"queues\":[{\"size\":128,\"ready\":true,"
 		"\"avail\":7,\"used\":5,\"desc-address\":\"0x1000\",\"kicks\":12,\"interrupts\":3}]},"
 		"{\"id\":\"com1\",\"model\":\"8250\",\"irq\":4,\"pio\":true,\"address\":\"0x3f8\"}]", &d, &n), 0);
@@ -80,6 +81,7 @@ static void devices_come_typed(void **state)
 	assert_int_equal(d[0].irq, -1);
 	assert_true(d[0].broken);
 	assert_string_equal(d[0].note, "queue 1: bad index");
+	assert_string_equal(d[0].backend, "tap tap0");
 	assert_int_equal(d[0].nqueues, 1);
 	assert_int_equal(d[0].queues[0].avail, 7);
 	assert_int_equal(d[0].queues[0].kicks, 12);

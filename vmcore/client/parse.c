@@ -179,6 +179,8 @@ static void print_device(FILE *f, const struct vmc_device_desc *d)
 	if (d->note[0])
 		fprintf(f, " (%s)", d->note);
 	fputc('\n', f);
+	if (d->backend[0])
+		fprintf(f, "    %s\n", d->backend);
 	for (i = 0; i < d->nqueues; i++) {
 		if (d->queues[i].ready)
 			fprintf(f, "    queue %" PRIu32 ": %u entries, avail %u, used %u, %" PRIu64 " kicks, %" PRIu64

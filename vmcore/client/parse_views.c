@@ -144,6 +144,7 @@ static void parse_device(const json_t *v, struct vmc_device_desc *d)
 	json_opt_text(v, "model", d->model, sizeof(d->model));
 	json_opt_text(v, "where", d->where, sizeof(d->where));
 	json_opt_text(v, "note", d->note, sizeof(d->note));
+	json_opt_text(v, "backend", d->backend, sizeof(d->backend));
 	d->virtio_type = (uint32_t)json_opt_u64(v, "type", UINT32_MAX);
 	d->offered = json_opt_u64(v, "features-offered", UINT64_MAX);
 	d->negotiated = json_opt_u64(v, "features-negotiated", UINT64_MAX);

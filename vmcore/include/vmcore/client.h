@@ -270,6 +270,7 @@ struct vmc_device_desc {
 	int32_t irq;	      /* -1: MSI only */
 	bool broken;
 	char note[96];
+	char backend[512];    /* what it leads to on the host; "": it does not say */
 	uint32_t nqueues;
 	struct {
 		bool ready;
