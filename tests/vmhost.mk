@@ -16,8 +16,12 @@ tests_unit_test_vmhost_def_LDADD = $(VMHOST_LIBS) $(UNIT_LIBS)
 tests_unit_test_vmhost_state_SOURCES = tests/unit/test_vmhost_state.c
 tests_unit_test_vmhost_state_CFLAGS = $(VMHOST_TEST_CFLAGS)
 tests_unit_test_vmhost_state_LDADD = $(VMHOST_LIBS) $(UNIT_LIBS)
+check_PROGRAMS += tests/unit/test_vmhost_kmods
+tests_unit_test_vmhost_kmods_SOURCES = tests/unit/test_vmhost_kmods.c tests/lib/kmodules.h vmhost/btf.c vmhost/kmods.c
+tests_unit_test_vmhost_kmods_CFLAGS = $(VMHOST_TEST_CFLAGS)
+tests_unit_test_vmhost_kmods_LDADD = $(UNIT_LIBS)
 check_PROGRAMS += tests/unit/test_vmhost_ksyms
-tests_unit_test_vmhost_ksyms_SOURCES = tests/unit/test_vmhost_ksyms.c tests/lib/kallsyms.h vmhost/ksyms.c vmhost/guest_kernel.c
+tests_unit_test_vmhost_ksyms_SOURCES = tests/unit/test_vmhost_ksyms.c tests/lib/kallsyms.h tests/lib/kmodules.h vmhost/ksyms.c vmhost/btf.c vmhost/kmods.c vmhost/guest_kernel.c
 tests_unit_test_vmhost_ksyms_CFLAGS = $(VMHOST_TEST_CFLAGS)
 tests_unit_test_vmhost_ksyms_LDADD = libdevtest.la libengine.la $(EVENT_LIBS) $(JANSSON_LIBS) $(XXHASH_LIBS) $(UNIT_LIBS)
 tests_unit_test_vmhost_sandbox_SOURCES = tests/unit/test_vmhost_sandbox.c
@@ -43,6 +47,9 @@ if FUZZERS
 noinst_PROGRAMS += tests/fuzz/fuzz_ksyms
 tests_fuzz_fuzz_ksyms_SOURCES = tests/fuzz/fuzz_ksyms.c tests/lib/kallsyms.h vmhost/ksyms.c
 tests_fuzz_fuzz_ksyms_LDFLAGS = $(AM_LDFLAGS) $(LIBFUZZER_LDFLAGS)
+noinst_PROGRAMS += tests/fuzz/fuzz_kmods
+tests_fuzz_fuzz_kmods_SOURCES = tests/fuzz/fuzz_kmods.c tests/lib/kmodules.h vmhost/btf.c vmhost/kmods.c
+tests_fuzz_fuzz_kmods_LDFLAGS = $(AM_LDFLAGS) $(LIBFUZZER_LDFLAGS)
 noinst_PROGRAMS += tests/fuzz/fuzz_qmp tests/fuzz/fuzz_manifest
 tests_fuzz_fuzz_qmp_SOURCES = tests/fuzz/fuzz_qmp.c
 tests_fuzz_fuzz_qmp_CFLAGS = $(VMHOST_CFLAGS)
@@ -60,4 +67,4 @@ tests_lib_no_uring_CFLAGS = $(AM_CFLAGS) $(SECCOMP_CFLAGS)
 tests_lib_no_uring_LDADD = $(SECCOMP_LIBS)
 
 EXTRA_DIST += tests/lib/vmhost.sh tests/kvm/vmhost_net.sh tests/kvm/vmhost_life.sh tests/kvm/vmhost_cpu.sh tests/kvm/vmhost_console.sh \
-	tests/kvm/vmhost_snapshot.sh tests/kvm/vmhost_disk.sh tests/kvm/vmhost_qmp.sh tests/fuzz/corpus/qmp tests/fuzz/corpus/manifest tests/fuzz/corpus/ksyms
+	tests/kvm/vmhost_snapshot.sh tests/kvm/vmhost_disk.sh tests/kvm/vmhost_qmp.sh tests/fuzz/corpus/qmp tests/fuzz/corpus/manifest tests/fuzz/corpus/ksyms tests/fuzz/corpus/kmods

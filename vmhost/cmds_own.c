@@ -113,7 +113,8 @@ static json_t *cmd_heat(struct qmp_call *call)
 	fresh = !*heat;
 	if (fresh && heat_new(call->host->vm, "x-heat", heat) < 0)
 		return qmp_fail(call, "%s", vmc_error(call->host->vm));
-	v = heat_take(*heat, start, size, (uint32_t)cells, call->error, sizeof(call->error));
+	v = heat_take(*heat, start, size, (uint32_t)cells, false, call->error,
+		sizeof(call->error));
 	if (!v && fresh) { /* a mistake does not switch the log on */
 		heat_free(*heat);
 		*heat = NULL;
@@ -214,7 +215,7 @@ static json_t *cmd_kernel(struct qmp_call *call)
 /* By address or by name, of the kernel that runs in the guest. */
 static json_t *cmd_symbol(struct qmp_call *call)
 {
-	const struct guest_kernel *gk = call->host->guest_kernel;
+	struct guest_kernel *gk = call->host->guest_kernel;
 	const char *name = qmp_string(call, "name", NULL);
 	char text[160];
 	uint64_t gva;
@@ -319,15 +320,17 @@ static json_t *cmd_subscribe(struct qmp_call *call)
 {
 	struct subscription **sub = conn_subscription(call->conn), *next = NULL;
 	struct subscribe_params p = {0};
-	uint64_t interval;
+	uint64_t interval, registers;
 	int rc;
 
 	if (!parse_topics(call, &p.topics) || !parse_heat(call, &p) ||
-		!qmp_u64(call, "interval-ms", 1000, 20, 60000, &interval))
+		!qmp_u64(call, "interval-ms", 1000, 20, 60000, &interval) ||
+		!qmp_u64(call, "registers-ms", 0, 0, 60000, &registers))
 		return NULL;
 	p.interval_ms = (uint32_t)interval;
+	p.registers_ms = (uint32_t)registers;
 	if (p.topics) {
-		rc = subscription_new(call->host, call->conn, &p, &next);
+		rc = subscription_new(call->host, call->conn, &p, *sub, &next);
 		if (rc < 0)
 			return qmp_fail(call, "cannot subscribe: %s",
 				p.topics & SUB_HEAT ? vmc_error(call->host->vm) : strerror(-rc));
@@ -353,6 +356,6 @@ const struct qmp_command cmds_own[] = {
 	{"x-network", "", cmd_network},
 	{"x-console-resize", "cols:u rows:u", cmd_resize},
 	{"x-console-info", "", cmd_console_info},
-	{"x-subscribe", "topics:a interval-ms?:u heat?:o", cmd_subscribe},
+	{"x-subscribe", "topics:a interval-ms?:u registers-ms?:u heat?:o", cmd_subscribe},
 	{NULL, NULL, NULL},
 };

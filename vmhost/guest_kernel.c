@@ -1,5 +1,6 @@
 /* guest_kernel.c - see guest_kernel.h. Main thread. */
 #include "vmhost/guest_kernel.h"
+#include "vmhost/kmods.h"
 #include "vmhost/ksyms.h"
 #include "vmhost/log.h"
 #include <endian.h>
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* Where x86-64 Linux maps its image (Documentation/arch/x86/x86_64/mm.rst): one GiB, one page directory. */
 #define IMAGE_START 0xffffffff80000000ull
@@ -20,7 +22,9 @@
 #define PTE_ADDR    0x000ffffffffff000ull
 #define FIRST_US    300000	/* between searches; twice as long each time */
 #define LAST_US	    16000000
-#define CHECK_US    2000000	/* between looks whether it is still the same kernel */
+#define CHECK_US    2000000	/* between looks whether it is still the same kernel, with the same modules */
+#define MISS_US	    200000	/* between looks for a module that is wanted and not known */
+#define MODULES	    (IMAGE_START + (1ull << 30)) /* where they begin */
 
 /* Mapped in one piece, virtually and physically. */
 struct run {
@@ -53,6 +57,11 @@ struct guest_kernel {
 	size_t nruns;
 	struct ksyms *syms;
 	uint64_t base;	   /* its first mapped page */
+	int levels;	   /* of its page tables */
+	uint64_t top;	   /* gpa of those it began with, which map all of the kernel; 0: not known */
+	bool types_next;   /* the next step reads its types, for modules */
+	struct kmods *mods;
+	uint64_t mods_us;  /* the list of modules was read */
 	uint64_t from[NSECTIONS], to[NSECTIONS];
 };
 
@@ -67,11 +76,16 @@ static bool read_table(struct vmc_vm *vm, uint64_t entry, uint64_t *out)
 	return true;
 }
 
+static int levels_of(const struct vmc_sregs *s)
+{
+	return s->cr4 >> 12 & 1 ? 5 : 4; /* CR4.LA57 */
+}
+
 /* The page directory of the image's GiB. */
 static bool find_directory(struct vmc_vm *vm, const struct vmc_sregs *s, uint64_t *out)
 {
 	uint64_t entry = (s->cr3 & PTE_ADDR) | PTE_PRESENT;
-	int levels = s->cr4 >> 12 & 1 ? 5 : 4; /* CR4.LA57 */
+	int levels = levels_of(s);
 
 	if (!(s->efer >> 10 & 1) || !(s->cr0 >> 31)) /* long mode, paging */
 		return false;
@@ -166,6 +180,86 @@ static int read_gva(void *arg, uint64_t gva, void *buf, size_t len)
 	return 0;
 }
 
+/* Through the kernel's own page tables. Return: how many bytes are in one piece from there on, 0: not mapped. */
+static uint64_t walk(const struct guest_kernel *gk, uint64_t gva, uint64_t *gpa)
+{
+	uint64_t entry = gk->top | PTE_PRESENT;
+
+	for (int level = gk->levels; level > 0; level--) {
+		unsigned shift = 12 + 9 * (unsigned)(level - 1);
+		uint64_t size = 1ull << shift;
+
+		if (vmc_mem_read(gk->vm, (entry & PTE_ADDR) + 8 * (gva >> shift & 511), &entry, sizeof(entry)) < 0)
+			return 0;
+		entry = le64toh(entry);
+		if (!(entry & PTE_PRESENT))
+			return 0;
+		if (level > 1 && (level > 3 || !(entry & PTE_LARGE)))
+			continue;
+		*gpa = (entry & PTE_ADDR & ~(size - 1)) + (gva & (size - 1));
+		return size - (gva & (size - 1));
+	}
+	return 0;
+}
+
+static int read_any(void *arg, uint64_t gva, void *buf, size_t len)
+{
+	struct guest_kernel *gk = arg;
+	uint64_t gpa, n;
+	char *to = buf;
+
+	for (; len; gva += n, to += n, len -= n) {
+		n = gk->top ? walk(gk, gva, &gpa) : 0;
+		n = n < len ? n : len;
+		if (!n || vmc_mem_read(gk->vm, gpa, to, n) < 0)
+			return -EFAULT;
+	}
+	return 0;
+}
+
+/* ---- its modules ---- */
+
+static uint64_t now_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+static void find_types(struct guest_kernel *gk)
+{
+	static const char *const names[] = {"init_top_pgt", "modules", "__start_BTF", "__stop_BTF"};
+	const struct ksyms_source src = {.read = read_any, .arg = gk};
+	struct kmods_at where;
+	const struct run *r;
+	uint64_t at[4];
+
+	gk->types_next = false;
+	ksyms_lookup(gk->syms, names, at, 4);
+	r = run_of(gk, at[0]);
+	if (!at[0] || !r)
+		return;
+	gk->top = r->gpa + (at[0] - r->gva);
+	where = (struct kmods_at){at[1], at[2], at[3]};
+	if (gk->top % VMC_PAGE_SIZE || kmods_new(&src, &where, &gk->mods) < 0)
+		return;
+	kmods_refresh(gk->mods, &src);
+	gk->mods_us = now_us();
+	log_line(gk->log, "the guest's kernel has %zu modules", kmods_count(gk->mods));
+}
+
+static void read_modules(struct guest_kernel *gk, uint64_t every_us)
+{
+	const struct ksyms_source src = {.read = read_any, .arg = gk};
+	uint64_t now = gk->mods ? now_us() : 0;
+
+	if (!gk->mods || now - gk->mods_us < every_us)
+		return;
+	kmods_refresh(gk->mods, &src);
+	gk->mods_us = now;
+}
+
 /* ---- the search ---- */
 
 static void stop_search(struct guest_kernel *gk)
@@ -179,8 +273,11 @@ static void forget_symbols(struct guest_kernel *gk)
 {
 	stop_search(gk);
 	ksyms_free(gk->syms);
+	kmods_free(gk->mods);
 	gk->syms = NULL;
-	gk->base = 0;
+	gk->mods = NULL;
+	gk->types_next = false;
+	gk->top = gk->base = 0;
 	gk->nruns = 0;
 	gk->next_us = 0;
 	gk->wait_us = FIRST_US;
@@ -188,11 +285,6 @@ static void forget_symbols(struct guest_kernel *gk)
 	memset(gk->to, 0, sizeof(gk->to));
 }
 
-void guest_kernel_replaced(struct guest_kernel *gk)
-{
-	forget_symbols(gk);
-	gk->initrd = gk->initrd_size = 0;
-}
 
 static void found(struct guest_kernel *gk)
 {
@@ -218,6 +310,8 @@ bool guest_kernel_step(struct guest_kernel *gk)
 	const struct run *last;
 	int rc;
 
+	if (gk->types_next)
+		find_types(gk);
 	if (!gk->searching)
 		return false;
 	last = &gk->runs[gk->nruns - 1];
@@ -230,34 +324,41 @@ bool guest_kernel_step(struct guest_kernel *gk)
 	if (rc == 0 && gk->at < src.end)
 		return true;
 	stop_search(gk);
-	return false;
+	gk->types_next = rc > 0;
+	return gk->types_next;
 }
 
 static void on_step(evutil_socket_t fd, short what, void *arg)
 {
-	static const struct timeval soon = {0, 1000};
 	struct guest_kernel *gk = arg;
+	uint64_t began = now_us(), rest;
+	struct timeval soon = {0, 0};
 
-	if (guest_kernel_step(gk))
-		event_add(gk->step_ev, &soon);
+	if (!guest_kernel_step(gk))
+		return;
+	/* Devices are served between steps: on a slow machine, too. */
+	rest = 3 * (now_us() - began);
+	soon.tv_usec = (suseconds_t)(rest < 1000 ? 1000 : rest < 500000 ? rest : 500000);
+	event_add(gk->step_ev, &soon);
 }
 
-void guest_kernel_look(struct guest_kernel *gk, const struct vmc_regs *r, const struct vmc_sregs *s, uint64_t now_us)
+void guest_kernel_look(struct guest_kernel *gk, const struct vmc_regs *r, const struct vmc_sregs *s, uint64_t now)
 {
-	static const struct timeval now = {0, 0};
+	static const struct timeval at_once = {0, 0};
 	uint64_t dir[512], base;
 
 	/* User mode may see next to nothing of the kernel (page-table isolation). */
-	if (gk->searching || now_us < gk->next_us || s->ss.dpl == 3 || r->rip < IMAGE_START)
+	if (gk->searching || now < gk->next_us || s->ss.dpl == 3 || r->rip < IMAGE_START)
 		return;
 	base = find_directory(gk->vm, s, dir) ? first_mapped(dir) : 0;
 	if (gk->syms && base == gk->base) {
-		gk->next_us = now_us + CHECK_US;
+		gk->next_us = now + CHECK_US;
+		read_modules(gk, CHECK_US);
 		return;
 	}
 	if (gk->syms)
 		forget_symbols(gk); /* another kernel, by kexec */
-	gk->next_us = now_us + gk->wait_us;
+	gk->next_us = now + gk->wait_us;
 	gk->wait_us = gk->wait_us * 2 > LAST_US ? LAST_US : gk->wait_us * 2;
 	if (!base)
 		return;
@@ -266,9 +367,10 @@ void guest_kernel_look(struct guest_kernel *gk, const struct vmc_regs *r, const 
 		return;
 	gk->base = gk->runs[0].gva;
 	gk->at = gk->base;
+	gk->levels = levels_of(s);
 	gk->searching = true;
 	if (gk->step_ev)
-		event_add(gk->step_ev, &now);
+		event_add(gk->step_ev, &at_once);
 }
 
 /* ---- what is known ---- */
@@ -281,9 +383,17 @@ static json_t *hex(uint64_t v)
 	return json_string(text);
 }
 
-int guest_kernel_symbol(const struct guest_kernel *gk, uint64_t gva, char *out, size_t size)
+int guest_kernel_symbol(struct guest_kernel *gk, uint64_t gva, char *out, size_t size)
 {
-	return gk->syms ? ksyms_find(gk->syms, gva, out, size) : -ENOENT;
+	const struct ksyms_source src = {.read = read_any, .arg = gk};
+	int rc = gk->syms ? ksyms_find(gk->syms, gva, out, size) : -ENOENT;
+
+	if (rc == 0 || !gk->mods || gva < MODULES)
+		return rc;
+	if (kmods_find(gk->mods, &src, gva, out, size) == 0)
+		return 0;
+	read_modules(gk, MISS_US);
+	return kmods_find(gk->mods, &src, gva, out, size);
 }
 
 uint64_t guest_kernel_bare(const struct guest_kernel *gk)
@@ -291,13 +401,17 @@ uint64_t guest_kernel_bare(const struct guest_kernel *gk)
 	return gk->syms || gk->searching ? 0 : gk->base;
 }
 
-uint64_t guest_kernel_address(const struct guest_kernel *gk, const char *name)
+uint64_t guest_kernel_address(struct guest_kernel *gk, const char *name)
 {
+	const struct ksyms_source src = {.read = read_any, .arg = gk};
 	uint64_t at = 0;
 
 	if (gk->syms)
 		ksyms_lookup(gk->syms, &name, &at, 1);
-	return at;
+	if (at || !gk->mods)
+		return at;
+	read_modules(gk, MISS_US);
+	return kmods_lookup(gk->mods, &src, name);
 }
 
 json_t *guest_kernel_json(const struct guest_kernel *gk)
@@ -308,9 +422,10 @@ json_t *guest_kernel_json(const struct guest_kernel *gk)
 		if (gk->from[i] && gk->to[i] > gk->from[i])
 			json_array_append_new(list, json_pack("{s:s, s:o, s:o}", "name", sections[i].name, "start",
 				hex(gk->from[i]), "end", hex(gk->to[i])));
-	return json_pack("{s:s, s:o, s:I, s:o}", "state", gk->syms ? "found" : gk->searching ? "searching" : "unknown",
+	return json_pack("{s:s, s:o, s:I, s:I, s:o}", "state", gk->syms ? "found" : gk->searching ? "searching" : "unknown",
 		"base", gk->syms ? hex(gk->base) : json_null(), "symbols",
-		(json_int_t)(gk->syms ? ksyms_count(gk->syms) : 0), "sections", list);
+		(json_int_t)(gk->syms ? ksyms_count(gk->syms) : 0), "modules",
+		(json_int_t)(gk->mods ? kmods_count(gk->mods) : 0), "sections", list);
 }
 
 static const char *e820_name(uint32_t type)
@@ -348,6 +463,11 @@ void guest_kernel_map(const struct guest_kernel *gk, guest_kernel_entry *entry, 
 	for (size_t i = 0; gk->syms && i < NSECTIONS; i++)
 		if (gk->from[i])
 			section(gk, i, entry, arg);
+}
+
+void guest_kernel_replaced(struct guest_kernel *gk, const struct vmc_boot_info *info)
+{
+	guest_kernel_booted(gk, info, 0); /* what has become of an initrd nobody knows */
 }
 
 void guest_kernel_booted(struct guest_kernel *gk, const struct vmc_boot_info *info, uint64_t initrd_size)

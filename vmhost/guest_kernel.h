@@ -1,6 +1,6 @@
 /*
  * guest_kernel.h - what is known of the Linux kernel that runs in the guest: where it is mapped, the symbols that it
- * keeps of itself (ksyms.h), its sections, and what it was told at boot. Main thread.
+ * keeps of itself (ksyms.h) and of its modules (kmods.h), its sections, and what it was told at boot. Main thread.
  *
  * It is looked for when somebody looks at registers or at the memory map, in small steps between other work, and
  * forgotten when the machine begins anew. All that is read is the guest's: every address is bounds-checked, every
@@ -20,18 +20,19 @@ int guest_kernel_new(struct vmc_vm *vm, struct event_base *base, struct log *log
 void guest_kernel_free(struct guest_kernel *gk);
 /** guest_kernel_booted() - what the boot loader told; @initrd_size 0: none. */
 void guest_kernel_booted(struct guest_kernel *gk, const struct vmc_boot_info *info, uint64_t initrd_size);
-/** guest_kernel_replaced() - a snapshot was loaded: the same machine, but perhaps another kernel in it. */
-void guest_kernel_replaced(struct guest_kernel *gk);
+/** guest_kernel_replaced() - a snapshot was loaded: perhaps another kernel; @info: what this machine tells of its
+ * memory, for it is the same machine that the snapshot's guest was booted on. */
+void guest_kernel_replaced(struct guest_kernel *gk, const struct vmc_boot_info *info);
 /** guest_kernel_look() - registers of a vCPU at @now_us: perhaps the beginning of a search. */
 void guest_kernel_look(struct guest_kernel *gk, const struct vmc_regs *r, const struct vmc_sregs *s, uint64_t now_us);
 /** guest_kernel_step() - go on with a search. Return: is there more to do? */
 bool guest_kernel_step(struct guest_kernel *gk);
-/** guest_kernel_symbol() - the kernel's function at @gva. Return: 0, -ENOENT. */
-int guest_kernel_symbol(const struct guest_kernel *gk, uint64_t gva, char *out, size_t size);
+/** guest_kernel_symbol() - the function at @gva, of the kernel or of a module (kmods.h). Return: 0, -ENOENT. */
+int guest_kernel_symbol(struct guest_kernel *gk, uint64_t gva, char *out, size_t size);
 /** guest_kernel_bare() - where a kernel is mapped in which no symbols were found; 0: there is none such. */
 uint64_t guest_kernel_bare(const struct guest_kernel *gk);
 /** guest_kernel_address() - of a symbol; 0: there is none, or symbols are not known. */
-uint64_t guest_kernel_address(const struct guest_kernel *gk, const char *name);
+uint64_t guest_kernel_address(struct guest_kernel *gk, const char *name);
 /** guest_kernel_json() - x-kernel's reply. */
 json_t *guest_kernel_json(const struct guest_kernel *gk);
 /** guest_kernel_map() - the map entries of e820, initrd and sections: @entry for each. */

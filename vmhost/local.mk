@@ -32,7 +32,7 @@ libvmhost_la_SOURCES = \
 	vmhost/image.c vmhost/image.h \
 	vmhost/inspect.c vmhost/inspect.h \
 	vmhost/job.c vmhost/job.h \
-	vmhost/ksyms.c vmhost/ksyms.h \
+	vmhost/btf.c vmhost/btf.h vmhost/kmods.c vmhost/kmods.h vmhost/ksyms.c vmhost/ksyms.h \
 	vmhost/listener.c vmhost/listener.h \
 	vmhost/log.c vmhost/log.h \
 	vmhost/net.c vmhost/net.h vmhost/net_priv.h vmhost/net_json.c vmhost/net_keeper.c vmhost/net_slirp.h \

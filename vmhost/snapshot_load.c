@@ -92,6 +92,8 @@ int snapshot_fits(struct host *h, const struct snapshot *s, char *err, size_t er
 
 int snapshot_apply(struct host *h, const struct snapshot *s, char *err, size_t err_size)
 {
+	const struct vmc_boot_params machine = {.reserved = NULL};
+	struct vmc_boot_info told;
 	struct vmc_in in;
 	int rc = vmc_state_load_with_memory(
 		h->vm, s->state, s->manifest.state_size, s->fd[SNAP_MEMORY]);
@@ -106,7 +108,8 @@ int snapshot_apply(struct host *h, const struct snapshot *s, char *err, size_t e
 	nets_fresh(h->nets); /* connections of the time that is undone end */
 	h->reason[0] = '\0';
 	h->panicked = false;
-	guest_kernel_replaced(h->guest_kernel);
+	vmc_boot_map(h->vm, &machine, &told); /* without memory for it: an empty one */
+	guest_kernel_replaced(h->guest_kernel, &told);
 	snprintf(h->current, sizeof(h->current), "%s", s->manifest.id);
 	return 0;
 }

@@ -1,6 +1,7 @@
 /*
  * subscribe.c - see subscribe.h. Main thread. A sample is made only when the last one has left the
- * socket: a slow reader gets fewer samples, and costs the VM less, not more.
+ * socket: a slow reader gets fewer samples, and costs the VM less, not more. And no more often than what samples cost
+ * allows: the loop that makes them serves the devices too.
  */
 #include "vmhost/subscribe.h"
 #include "vmhost/control.h"
@@ -21,8 +22,11 @@ struct subscription {
 	struct event *timer;
 	struct heat *heat;
 	uint64_t seq;
-	uint64_t map_us; /* when the map was last told */
+	uint64_t map_us, registers_us; /* when they were last told */
+	uint64_t next_us; /* no sample before */
 };
+
+#define SHARE 10 /* one part in so many of the loop's time, for samples */
 
 /* Residency asks the kernel about every page of RAM: not ten times a second for a fast heatmap's
  * sake. */
@@ -42,11 +46,18 @@ static json_t *cpus(struct subscription *sub)
 {
 	uint32_t n = vmc_vcpu_count(sub->host->vm);
 	json_t *list = json_array(), *cpu, *regs;
+	bool with_regs = sub->p.topics & SUB_REGISTERS;
 	char err[256];
 
+	/* Those of a running vCPU cost it a stop. */
+	if (with_regs && vmc_vm_is_running(sub->host->vm)) {
+		with_regs = host_now_us() - sub->registers_us >= sub->p.registers_ms * 1000ull;
+		if (with_regs)
+			sub->registers_us = host_now_us();
+	}
 	for (uint32_t i = 0; i < n; i++) {
 		cpu = inspect_cpu(sub->host->vm, i);
-		if (sub->p.topics & SUB_REGISTERS) {
+		if (with_regs) {
 			regs = inspect_registers(sub->host, i, err, sizeof(err));
 			if (regs)
 				json_object_set_new(cpu, "registers", regs);
@@ -66,9 +77,9 @@ static json_t *sample(struct subscription *sub)
 	char err[320];
 	json_t *v;
 
-	if (sub->heat) {
+	if (sub->heat && heat_is_due(sub->heat)) {
 		v = heat_take(sub->heat, sub->p.heat_start, sub->p.heat_size, sub->p.heat_cells,
-			err, sizeof(err));
+			true, err, sizeof(err));
 		if (v)
 			json_object_set_new(data, "heat", v);
 		else
@@ -85,17 +96,20 @@ static json_t *sample(struct subscription *sub)
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct subscription *sub = arg;
+	uint64_t began = host_now_us();
 	json_t *data;
 
-	if (!conn_taken(sub->conn))
+	if (began < sub->next_us || !conn_taken(sub->conn))
 		return;
 	data = sample(sub);
 	if (data)
 		conn_event(sub->conn, "X_SAMPLE", data);
+	sub->next_us = host_now_us();
+	sub->next_us += (sub->next_us - began) * (SHARE - 1);
 }
 
 int subscription_new(struct host *h, struct qmp_conn *conn, const struct subscribe_params *p,
-	struct subscription **out)
+	struct subscription *old, struct subscription **out)
 {
 	struct subscription *sub = calloc(1, sizeof(*sub));
 	struct timeval every = {p->interval_ms / 1000, (p->interval_ms % 1000) * 1000};
@@ -106,19 +120,18 @@ int subscription_new(struct host *h, struct qmp_conn *conn, const struct subscri
 	sub->host = h;
 	sub->conn = conn;
 	sub->p = *p;
-	if (p->topics & SUB_HEAT) {
-		rc = heat_new(h->vm, "subscription", &sub->heat);
-		if (rc < 0)
-			goto fail;
-	}
 	sub->timer = event_new(h->base, -1, EV_PERSIST, on_timer, sub);
 	rc = sub->timer && event_add(sub->timer, &every) == 0 ? 0 : -ENOMEM;
+	if (rc == 0 && p->topics & SUB_HEAT && old && old->heat) {
+		sub->heat = old->heat; /* with what it knows of its cost */
+		old->heat = NULL;
+	} else if (rc == 0 && p->topics & SUB_HEAT) {
+		rc = heat_new(h->vm, "subscription", &sub->heat);
+	}
 	if (rc < 0)
-		goto fail;
-	*out = sub;
-	return 0;
-fail:
-	subscription_free(sub);
+		subscription_free(sub);
+	else
+		*out = sub;
 	return rc;
 }
 

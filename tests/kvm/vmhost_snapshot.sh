@@ -130,12 +130,15 @@ check "the list says so before" eval "field duo problem | grep -q '2 vCPUs'"
 check "the VM goes on" goes_on 0x100090
 
 # ---- into a new VM
+told() { qmp x-memory-map | jq -c '[.return[] | select(.kind == "e820") | [.name, .start, .size]]'; }
+before=$(told)
 check "into a new VM of another name" start fresh --load s/first
 con_close; con_open fresh
 check "with the console's history" wait_for 10 shows 'peek 0x100010'
 : >"$con"; say fresh $'peek 0x1000a0\r'
 check "and it works" wait_for 15 shows 'peek 0x1000a0'
 qmp_close; qmp_open fresh
+check "what its guest was told of its memory is in the map" test "$(told)" = "$before" -a "$before" != "[]"
 check "its size is the snapshot's" test "$(qmp x-query-vm | jq -r .return.memory)" = 0x4000000
 : >"$con"; qmp system_reset >/dev/null
 check "it knows its kernel for a reset" wait_for 10 shows 'look at a virtual machine'

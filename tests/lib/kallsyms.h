@@ -28,11 +28,18 @@ static inline uint64_t ka_gva(const struct kallsyms *k, unsigned i)
 	return k->base + 0x1000 + (uint64_t)i * 32;
 }
 
+/* Those that lead on from here: data at the places of these symbols, below 0x3000 of the image. */
+enum { KA_MODULES = 40, KA_BTF = 43, KA_BTF_END = 100, KA_TOP_PGT = 128 };
+
 static inline void ka_name(unsigned i, char *out, size_t size)
 {
 	static const char kinds[] = "TtwDbrA";
+	const char *special = i == KA_MODULES ? "Dmodules" : i == KA_BTF ? "R__start_BTF" : i == KA_BTF_END ? "R__stop_BTF"
+		: i == KA_TOP_PGT ? "Dinit_top_pgt" : NULL;
 
-	if (i == KA_LONG)
+	if (special)
+		snprintf(out, size, "%s", special);
+	else if (i == KA_LONG)
 		snprintf(out, size, "T%0200u", i);
 	else
 		snprintf(out, size, "%cfn_%u", i % 10 ? 'T' : kinds[i / 10 % 7], i);

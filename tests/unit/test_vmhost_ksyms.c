@@ -13,6 +13,7 @@
 
 #include "tests/lib/fakevm.h"
 #include "tests/lib/kallsyms.h"
+#include "tests/lib/kmodules.h"
 #include "vmhost/guest_kernel.h"
 #include "vmhost/ksyms.h"
 #include "vmhost/log.h"
@@ -188,6 +189,40 @@ static void run_search(struct guest_kernel *gk)
 		assert_true(++steps < 200);
 }
 
+/* The kernel's own tables, of which @levels there are, map its modules at MODS to MODS_GPA. */
+#define MODS	 0xffffffffc0000000ull
+#define MODS_GPA 0x800000
+#define PDPT2	 0x6000
+#define DIR2	 0x7000
+
+static struct kmodules mods;
+
+static void load_modules(struct vmc_vm *vm, struct kallsyms *k, bool la57)
+{
+	uint64_t top = KERNEL + ka_gva(k, KA_TOP_PGT) - k->base;
+
+	assert_int_equal(top % 4096, 0);
+	km_make(&mods, KM_6_1, MODS, ka_gva(k, KA_MODULES), ka_gva(k, KA_BTF));
+	assert_true(mods.btf_len < 32 * (KA_BTF_END - KA_BTF));
+	memcpy(fake_ram(vm, KERNEL + mods.head_gva - k->base), mods.head, sizeof(mods.head));
+	memcpy(fake_ram(vm, KERNEL + mods.btf_gva - k->base), mods.btf, sizeof(mods.btf));
+	memcpy(fake_ram(vm, MODS_GPA), mods.area, KM_AREA);
+	put64(vm, top, 511, (la57 ? PML4 : PDPT) | 1);
+	put64(vm, PDPT, 511, DIR2 | 1);
+	put64(vm, DIR2, 0, MODS_GPA | 0x81);
+}
+
+static void check_modules(struct guest_kernel *gk, const struct kallsyms *k)
+{
+	char name[160];
+
+	assert_int_equal(guest_kernel_symbol(gk, km_text(&mods, 1) + 0x107, name, sizeof(name)), 0);
+	assert_string_equal(name, "m1_second+0x7 [mod1]");
+	assert_int_equal(guest_kernel_address(gk, "m2_first"), km_text(&mods, 2));
+	assert_int_equal(guest_kernel_symbol(gk, MODS + 0x200000, name, sizeof(name)), -ENOENT);
+	assert_int_equal(guest_kernel_address(gk, "modules"), ka_gva(k, KA_MODULES));
+}
+
 static void search(bool la57, bool small)
 {
 	struct vmc_vm *vm = fake_vm_new(RAM);
@@ -198,6 +233,7 @@ static void search(bool la57, bool small)
 
 	memcpy(fake_ram(vm, KERNEL), k->image, KA_SIZE);
 	map_kernel(vm, MOVED, small);
+	load_modules(vm, k, la57);
 	assert_int_equal(guest_kernel_new(vm, NULL, NULL, &gk), 0);
 	assert_int_equal(guest_kernel_symbol(gk, ka_gva(k, 11), name, sizeof(name)), -ENOENT);
 	guest_kernel_look(gk, &in_kernel, &s, 1);
@@ -205,9 +241,11 @@ static void search(bool la57, bool small)
 	assert_int_equal(guest_kernel_symbol(gk, ka_gva(k, 11) + 1, name, sizeof(name)), 0);
 	assert_string_equal(name, "fn_11+0x1");
 	assert_int_equal(guest_kernel_address(gk, "fn_13"), ka_gva(k, 13));
+	check_modules(gk, k);
 	/* kexec: the same guest, a kernel elsewhere */
 	put64(vm, DIR, (MOVED >> 21) & 511, 0);
 	guest_kernel_look(gk, &in_kernel, &s, 100000000);
+	assert_int_equal(guest_kernel_symbol(gk, km_text(&mods, 1), name, sizeof(name)), -ENOENT);
 	assert_int_equal(guest_kernel_symbol(gk, ka_gva(k, 11), name, sizeof(name)), -ENOENT);
 	guest_kernel_free(gk);
 	fake_vm_free(vm);
@@ -245,7 +283,7 @@ static void not_there_yet(void **state)
 	guest_kernel_look(gk, &in_kernel, &s, 50000000);
 	run_search(gk);
 	assert_int_equal(guest_kernel_symbol(gk, ka_gva(k, 11), name, sizeof(name)), 0);
-	guest_kernel_replaced(gk);
+	guest_kernel_replaced(gk, &(struct vmc_boot_info){.nmap = 0});
 	assert_int_equal(guest_kernel_symbol(gk, ka_gva(k, 11), name, sizeof(name)), -ENOENT);
 	guest_kernel_free(gk);
 	fake_vm_free(vm);
@@ -286,10 +324,11 @@ static void boot_map(void **state)
 	assert_string_equal(e.text[0], "e820/usable 0+a0000");
 	assert_string_equal(e.text[1], "e820/reserved a0000+60000");
 	assert_string_equal(e.text[2], "initrd/initrd, as loaded 800000+1234");
-	guest_kernel_replaced(gk);
+	guest_kernel_replaced(gk, &(struct vmc_boot_info){.nmap = 1, .map = {{0, 0x1000000, 1}}, .initrd_gpa = 0x800000});
 	memset(&e, 0, sizeof(e));
 	guest_kernel_map(gk, entry, &e);
-	assert_int_equal(e.n, 2); /* the machine's memory is the same, its initrd may not be */
+	assert_int_equal(e.n, 1); /* the machine's memory, and no initrd */
+	assert_string_equal(e.text[0], "e820/usable 0+1000000");
 	guest_kernel_free(gk);
 	fake_vm_free(vm);
 }

@@ -148,7 +148,7 @@ int boot_cmdline(struct loader *l, size_t max, const char **text, size_t *len)
 	return 0;
 }
 
-static int load(struct loader *l, struct vmc_boot_info *info)
+static int make_map(struct loader *l)
 {
 	if (l->p->nreserved > MAX_RESERVED)
 		return vmc_fail(l->vm, -EINVAL, "%zu reserved ranges: %u are possible",
@@ -164,6 +164,22 @@ static int load(struct loader *l, struct vmc_boot_info *info)
 	}
 	boot_use(l, LEGACY_START, LEGACY_END);
 	build_map(l);
+	return 0;
+}
+
+static void tell_map(const struct loader *l, struct vmc_boot_info *info)
+{
+	info->nmap = l->nmap < VMC_BOOT_MAP ? l->nmap : VMC_BOOT_MAP;
+	for (uint32_t i = 0; i < info->nmap; i++)
+		info->map[i] = (struct vmc_boot_range){l->map[i].gpa, l->map[i].size, l->map[i].type};
+}
+
+static int load(struct loader *l, struct vmc_boot_info *info)
+{
+	int rc = make_map(l);
+
+	if (rc < 0)
+		return rc;
 	boot_use(l, 0, VMC_PAGE_SIZE); /* a null pointer must not find the boot data */
 	return boot_is_linux(&l->kernel) ? boot_linux(l, info) : boot_pvh(l, info);
 }
@@ -190,9 +206,24 @@ int vmc_boot_load(
 		.file = params->kernel, .size = params->kernel_size, .read = params->read};
 	rc = load(l, info);
 	info->initrd_gpa = l->initrd;
-	info->nmap = l->nmap < VMC_BOOT_MAP ? l->nmap : VMC_BOOT_MAP;
-	for (uint32_t i = 0; i < info->nmap; i++)
-		info->map[i] = (struct vmc_boot_range){l->map[i].gpa, l->map[i].size, l->map[i].type};
+	tell_map(l, info);
+	free(l);
+	return rc;
+}
+
+int vmc_boot_map(struct vmc_vm *vm, const struct vmc_boot_params *params, struct vmc_boot_info *info)
+{
+	struct loader *l = calloc(1, sizeof(*l));
+	int rc;
+
+	memset(info, 0, sizeof(*info));
+	if (!l)
+		return vmc_fail(vm, -ENOMEM, "memory map: out of memory");
+	l->vm = vm;
+	l->p = params;
+	rc = make_map(l);
+	if (rc == 0)
+		tell_map(l, info);
 	free(l);
 	return rc;
 }

@@ -173,18 +173,30 @@ static int clear_log(struct vmc_vm *vm, struct region *r)
 	return 0;
 }
 
+/* Cleared before anyone reads the pages: a write from here on is reported again. If only a part could be cleared,
+ * all that was got counts now and the rest once more later. */
+static int get_and_clear(struct vmc_vm *vm, struct region *r, bool *got)
+{
+	uint64_t start = now_us();
+	int rc = get_log(vm, r);
+
+	*got = rc == 0;
+	if (rc == 0 && vm->manual_protect) {
+		start = now_us();
+		rc = clear_log(vm, r);
+	}
+	vm->dirty_stats.protect_us += now_us() - start;
+	return rc;
+}
+
 /* One region's news into every view. */
 static int harvest_region(struct vmc_vm *vm, struct region *r, uint64_t *found)
 {
-	bool log = r->logged && !vm->cfg.dirty_ring_entries;
-	int rc = log ? get_log(vm, r) : 0;
+	bool log = r->logged && !vm->cfg.dirty_ring_entries, got = true;
+	int rc = log ? get_and_clear(vm, r, &got) : 0;
 
-	if (rc < 0)
+	if (!got)
 		return rc;
-	/* Cleared before anyone reads the pages: a write from here on is reported again. If only a part could be
-	 * cleared, all that was got counts now and the rest once more later. */
-	if (log && vm->manual_protect)
-		rc = clear_log(vm, r);
 	for (uint64_t i = 0; i < words(r); i++) {
 		uint64_t w = log ? r->scratch[i] : 0;
 
@@ -204,6 +216,7 @@ static int harvest(struct vmc_vm *vm)
 	uint64_t start = now_us(), found = 0;
 	int rc = 0;
 
+	vm->dirty_stats.protect_us = 0;
 	if (vm->cfg.dirty_ring_entries)
 		dirty_collect_ring(vm);
 	for (size_t i = 0; rc == 0 && i < vm->nregions; i++)

@@ -50,6 +50,12 @@ struct vmc_boot_info {
 VMC_API int vmc_boot_load(struct vmc_vm *vm, const struct vmc_boot_params *params,
 	struct vmc_boot_info *info);
 
+/**
+ * vmc_boot_map() - the memory map that vmc_boot_load() tells a guest of this VM: @info->map and @info->nmap, the rest
+ * is 0. For a VM whose guest was booted elsewhere, and loaded. Only @params->reserved is looked at. Owner.
+ */
+VMC_API int vmc_boot_map(struct vmc_vm *vm, const struct vmc_boot_params *params, struct vmc_boot_info *info);
+
 #ifdef __cplusplus
 }
 #endif
