@@ -126,6 +126,7 @@ static void advance(struct heat_model *m, const struct vmc_sample_heat *s, uint6
 	double now;
 
 	m->sample_us = time_us;
+	m->every_us = dt;
 	if (!m->clock_us)
 		m->clock_us = 1000000;
 	if (!running) {

@@ -33,6 +33,7 @@ struct heat_model {
 	uint64_t sample_us; /* of the last sample; 0: none yet */
 	double bytes_s;	    /* written in the whole VM, smoothed */
 	uint64_t harvest_us, interval_us; /* what the last sample cost, and of which time */
+	uint64_t every_us; /* from the one before to the last */
 };
 
 void heat_free(struct heat_model *m);

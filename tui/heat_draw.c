@@ -7,6 +7,7 @@
 #include "tui/view_heat.h"
 
 #define SIDE_MIN 26 /* a column of facts needs this much */
+#define SLOW_US	 400000 /* more between looks than a picture that moves should have: it is said */
 
 static int power_of_two(int n)
 {
@@ -166,10 +167,15 @@ static void rate(const struct heat_panel *hp, char *out, size_t size)
 
 static void cost(const struct heat_panel *hp, char *out, size_t size)
 {
-	double share = hp->m.interval_us ? 100.0 * (double)hp->m.harvest_us / (double)hp->m.interval_us : 0;
 	uint64_t us = hp->m.harvest_us, step = us < 100 ? 5 : us < 1000 ? 50 : 500;
+	uint64_t every = hp->m.every_us > hp->m.interval_us ? hp->m.every_us : hp->m.interval_us;
+	double share = every ? 100.0 * (double)us / (double)every : 0;
 
-	snprintf(out, size, "look %" PRIu64 " µs, %.1f%% of a core", (us + step / 2) / step * step, share);
+	us = (us + step / 2) / step * step;
+	if (every > SLOW_US) /* because they are dear (vmhost/heat.c) */
+		snprintf(out, size, "look %" PRIu64 " µs, each %.1f s", us, (double)every / 1e6);
+	else
+		snprintf(out, size, "look %" PRIu64 " µs, %.1f%% of a core", us, share);
 }
 
 static void where(struct heat_panel *hp, char *out, size_t size)

@@ -1,7 +1,7 @@
 /*
  * screen.c - the workstation's loop: one libevent base for the terminal, connections, timers and signals, and
  * frames that are drawn only when something has changed, 10 ms after it did, at most opt.frames_per_s times a
- * second. Screen thread: the only one.
+ * second, and where frames are dear (a slow machine, a slow terminal) in a quarter of all time, unless somebody types. Screen thread: the only one.
  */
 #include "config.h"
 #include <errno.h>
@@ -18,6 +18,7 @@
 #include "tui/vm_internal.h"
 
 #define COALESCE_MS 10
+#define TYPING_MS 500 /* after a key its effect is shown at once, whatever frames cost */
 #define TICK_MS 100
 
 struct watch {
@@ -86,7 +87,10 @@ void ui_schedule(struct ui *ui)
 	if (ui->frame_armed || ui->ev_frame == NULL)
 		return;
 	now = ui_now_ms();
-	least = ui->last_frame_ms + 1000 / (uint64_t)ui->opt.frames_per_s;
+	least = 1000 / (uint64_t)ui->opt.frames_per_s;
+	if (now - ui->typed_ms > TYPING_MS && ui->frame_cost_ms * 3 > least)
+		least = ui->frame_cost_ms * 3 < 500 ? ui->frame_cost_ms * 3 : 500;
+	least += ui->last_frame_ms;
 	if (least > now + wait)
 		wait = least - now;
 	tv.tv_usec = (suseconds_t)(wait * 1000);
@@ -319,6 +323,7 @@ static void draw_frame(struct ui *ui)
 static void frame(evutil_socket_t fd, short what, void *arg)
 {
 	struct ui *ui = arg;
+	uint64_t began = ui_now_ms();
 	int tries;
 
 	(void)fd;
@@ -337,6 +342,7 @@ static void frame(evutil_socket_t fd, short what, void *arg)
 	ui->draw_all = ui->draw_frames = false;
 	tty_flush(true);
 	ui->last_frame_ms = ui_now_ms();
+	ui->frame_cost_ms = ui->last_frame_ms - began;
 	ui->frames++;
 	if (ui->layout_stale || ui->want_stale)
 		ui_schedule(ui);
@@ -372,6 +378,12 @@ static void tty_ready(evutil_socket_t fd, short what, void *arg)
 	struct pollfd pfd = {.fd = fd, .events = POLLIN};
 
 	(void)what;
+	ui->typed_ms = ui_now_ms();
+	if (ui->frame_armed) { /* perhaps for later */
+		event_del(ui->ev_frame);
+		ui->frame_armed = false;
+		ui_schedule(ui);
+	}
 	input_read(ui);
 	/* A terminal that has gone stays readable for ever and has nothing to read. */
 	if (poll(&pfd, 1, 0) > 0 && (pfd.revents & (POLLHUP | POLLERR | POLLNVAL)))

@@ -274,6 +274,7 @@ struct ui {
 	int inotify_fd;
 	bool frame_armed, draw_all, draw_frames, draw_line, layout_stale, want_stale;
 	uint64_t last_frame_ms, frames;
+	uint64_t frame_cost_ms, typed_ms; /* the last frame took; the last key or click came */
 	unsigned focus_count;
 	bool quit;
 	int exit_code;

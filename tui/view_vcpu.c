@@ -36,6 +36,7 @@ static void vcpu_want(struct panel *p, struct vmc_subscription *sub)
 	sub->topics |= VMC_SUB_STATS | VMC_SUB_REGS;
 	if (!sub->interval_ms || sub->interval_ms > SAMPLE_MS)
 		sub->interval_ms = SAMPLE_MS;
+	sub->registers_ms = SHOW_EVERY_US / 1000;
 }
 
 static bool same_regs(const struct vcpu_shown *c, const struct vmc_sample_cpu *s)

@@ -272,6 +272,9 @@ static void merge(struct vmc_subscription *sum, const struct vmc_subscription *o
 {
 	if (one->topics == 0)
 		return;
+	if (one->topics & VMC_SUB_REGS) /* the one who wants them most often */
+		sum->registers_ms = sum->topics & VMC_SUB_REGS && sum->registers_ms < one->registers_ms ? sum->registers_ms
+			: one->registers_ms;
 	sum->topics |= one->topics;
 	if (one->interval_ms != 0 && one->interval_ms < sum->interval_ms)
 		sum->interval_ms = one->interval_ms;

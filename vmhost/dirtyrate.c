@@ -44,14 +44,16 @@ int dirty_rate_start(struct host *h, unsigned seconds, char *err, size_t err_siz
 	int rc;
 
 	if (!dr) {
-		dr = h->dirty_rate = calloc(1, sizeof(*dr));
+		dr = calloc(1, sizeof(*dr));
 		if (dr)
 			dr->timer = event_new(h->base, -1, 0, on_timer, dr);
 		if (!dr || !dr->timer) {
-			snprintf(err, err_size, "out of memory");
+			free(dr); /* the next call begins anew */
+			snprintf(err, err_size, "calc-dirty-rate: out of memory");
 			return -ENOMEM;
 		}
 		dr->host = h;
+		h->dirty_rate = dr;
 	}
 	if (dr->view) {
 		snprintf(err, err_size, "dirty rate is being measured already");
@@ -66,7 +68,12 @@ int dirty_rate_start(struct host *h, unsigned seconds, char *err, size_t err_siz
 	dr->seconds = seconds;
 	dr->start = time(NULL);
 	dr->began_us = host_now_us();
-	event_add(dr->timer, &tv);
+	if (event_add(dr->timer, &tv) < 0) {
+		vmc_dirty_close(dr->view);
+		dr->view = NULL;
+		snprintf(err, err_size, "calc-dirty-rate: no timer");
+		return -ENOMEM;
+	}
 	return 0;
 }
 

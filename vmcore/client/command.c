@@ -65,6 +65,8 @@ int vmc_conn_subscribe(struct vmc_conn *conn, const struct vmc_subscription *sub
 	args = json_pack("{s:o*}", "topics", topics);
 	if (sub->topics)
 		json_object_set_new(args, "interval-ms", json_integer(sub->interval_ms));
+	if (sub->topics & VMC_SUB_REGS && sub->registers_ms)
+		json_object_set_new(args, "registers-ms", json_integer(sub->registers_ms));
 	if (sub->topics & VMC_SUB_HEAT) {
 		json_t *heat = json_pack("{s:I}", "cells", (json_int_t)sub->heat_cells);
 

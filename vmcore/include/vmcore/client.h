@@ -141,6 +141,7 @@ enum {
 struct vmc_subscription {
 	uint32_t topics;      /* 0: unsubscribe */
 	uint32_t interval_ms; /* 20..60000 */
+	uint32_t registers_ms; /* registers of a running VM no more often than this; 0: with every sample */
 	uint64_t heat_start, heat_size; /* gpa range, page multiples; size 0: all of memory */
 	uint32_t heat_cells;  /* 1..65536 */
 };
