@@ -157,21 +157,21 @@ static int set_memory(struct vhost *h)
 {
 	struct vmc_mem_region regions[REGIONS];
 	size_t n = vmc_mem_regions(h->vm, regions, REGIONS);
-	struct {
-		struct vhost_memory head;
-		struct vhost_memory_region region[REGIONS];
-	} table = { .head.nregions = 0 };
+	union { /* the header ends in an array of no size: room for what follows */
+		struct vhost_memory table;
+		uint8_t room[sizeof(struct vhost_memory) + REGIONS * sizeof(struct vhost_memory_region)];
+	} m = { .table.nregions = 0 };
 
 	if (n > REGIONS)
 		return -E2BIG;
 	for (size_t i = 0; i < n; i++)
 		if (!(regions[i].flags & VMC_MEM_READ_ONLY))
-			table.region[table.head.nregions++] = (struct vhost_memory_region){
+			m.table.regions[m.table.nregions++] = (struct vhost_memory_region){
 				.guest_phys_addr = regions[i].gpa,
 				.memory_size = regions[i].size,
 				.userspace_addr = (uintptr_t)regions[i].hva,
 			};
-	return call(h, VHOST_SET_MEM_TABLE, &table);
+	return call(h, VHOST_SET_MEM_TABLE, &m.table);
 }
 
 int vhost_start(struct vhost *h, uint64_t features)
