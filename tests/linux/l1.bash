@@ -6,7 +6,7 @@
 #                            Status 2: cannot; 3: no kernel package
 #   l1_run SECONDS SCRIPT [ARGUMENT...]
 #                            runs a bash script of the source tree in there: its output, its exit status.
-#                            124: not done in time, or no sign of life for a minute; 125: the VM ended before the script
+#                            124: not done in time, or no sign of life for two minutes; 125: the VM ended before the script
 #   l1_shell                 a shell in there
 l1_here=$src/tests/linux
 l1_console=$build/linux/console.log # what its kernel says
@@ -76,7 +76,7 @@ l1_guest_image() { # l1_guest_image FLAVOUR: prints the file's name
 		mkdir "$root/modules" && (cd "$kernel/modules" && find . -type f \( -name 'virtio*' -o -name '*vsock*' -o -name '*failover.ko' \
 			-o -name button.ko -o -name evdev.ko -o -name 'pvpanic*' \) -print0 |
 			xargs -0 cp --parents -t "$root/modules") || return 2
-		rm -f "$kernel"/guest-*.img
+		find "$kernel" -maxdepth 1 -name 'guest-*.img*' -mtime +7 -delete # another tree may be using a younger one
 		l1_image "$root" "$f.new.$$" 8 && mv "$f.new.$$" "$f" || return 2
 	fi
 	printf '%s\n' "$f"
@@ -97,10 +97,10 @@ l1_make() {
 	rm -rf "$l1_root"
 	l1_flavours=("$@")
 	l1_drives=(-device nvme,id=n,serial=l1)
-	l1_drive "$l1_work/disk" 1; l1_drive "$l1_work/task" 2
+	l1_drive "$l1_work/disk" 1
 	for t in "$@"; do
 		f=$(l1_guest_image "$t") || return
-		l1_drive "$f" $((${#l1_drives[@]} / 4 + 1))
+		l1_drive "$f" $((${#l1_drives[@]} / 4 + 2)) # 2 is the task
 	done
 }
 l1_drive() { l1_drives+=(-drive "if=none,id=d$2,file=$1,format=raw,snapshot=on" -device "nvme-ns,drive=d$2,nsid=$2"); }
@@ -108,8 +108,19 @@ l1_drive() { l1_drives+=(-drive "if=none,id=d$2,file=$1,format=raw,snapshot=on" 
 # One CPU of the host for all of QEMU's threads: its SVM clears a bit of interrupt_request at every exit of a guest
 # without a lock, as one plain instruction, while other threads set bits in it (target/i386, do_vmexit()). On two CPUs
 # now and then a timer interrupt or an IPI is lost that way, and a CPU in there stands still for good.
-l1_cpu=$(taskset -cp $$ 2>/dev/null | grep -oE '[0-9]+$')
-l1_pin=(); [ -z "$l1_cpu" ] || l1_pin=(taskset -c "$l1_cpu")
+# l1_cpus N: the last N of those we may use, a line each, the last one first
+l1_cpus() {
+	taskset -cp $$ 2>/dev/null | sed 's/.*: //' | tr , '\n' | while IFS=- read -r a b; do seq "$a" "${b:-$a}"; done |
+		sort -rn | head -n "$1"
+}
+l1_pin=()
+l1_on() { [ -z "$1" ] || l1_pin=(taskset -c "$1"); }
+l1_on "$(l1_cpus 1)"
+# l1_lane NUMBER CPU: for a subshell that has a machine of its own, beside others with the same disks
+l1_lane() {
+	l1_work=$l1_work/lane$1 l1_console=${l1_console%.log}.$1.log
+	mkdir "$l1_work" && l1_on "$2"
+}
 
 # ---- the machine: ttyS0 is its kernel's console, ttyS1 the script's input and output.
 # l1_qemu SCRIPT...: becomes QEMU
@@ -121,8 +132,9 @@ l1_qemu() {
 		printf 'set --'; printf ' %q' "$@"; echo
 	} >"$l1_work/task"
 	truncate -s 64K "$l1_work/task"
+	l1_drive "$l1_work/task" 2
 	: >"$l1_console"
-	exec "${l1_pin[@]}" qemu-system-x86_64 -accel tcg,thread=multi,tb-size=1024 -cpu "EPYC,+svm,+npt" -smp 2 -m 4096 -M q35 \
+	exec "${l1_pin[@]}" qemu-system-x86_64 -accel tcg,thread=single,tb-size=1024 -cpu "EPYC,+svm,+npt" -smp 1 -m 4096 -M q35 \
 		-nodefaults -display none -no-reboot -kernel "$l1_kernel/boot/vmlinux" -append "$cmdline" "${l1_drives[@]}" \
 		-serial "file:$l1_console" -chardev stdio,id=out,signal=off -serial chardev:out ${VITRINE_L1_QEMU:-}
 }
@@ -135,7 +147,7 @@ l1_run() {
 	read -r -u "$out" pid
 	# It says every few seconds that it lives; the status comes back as the script's last line.
 	while :; do
-		IFS= read -r -t 60 -u "$out" line; rc=$?
+		IFS= read -r -t 120 -u "$out" line; rc=$?
 		if [ "$rc" -gt 128 ]; then quiet=1; break; fi
 		[ "$rc" -eq 0 ] || break
 		line=${line%$'\r'}
@@ -149,7 +161,7 @@ l1_run() {
 	[ "$rc" -eq 1 ] || kill -KILL "$pid" 2>/dev/null
 	exec {out}<&-
 	[ -n "$status" ] && return "$status"
-	if [ "$quiet" -eq 1 ]; then echo "# l1: no sign of life for a minute"
+	if [ "$quiet" -eq 1 ]; then echo "# l1: no sign of life for two minutes"
 	elif [ "$rc" -eq 0 ]; then echo "# l1: not done after $limit s"
 	else echo "# l1: the VM ended before the script did"; grep -v "TCG doesn't support" "$l1_work/qemu" | sed 's/^/# /'
 	fi

@@ -3,8 +3,9 @@
 #   VITRINE_NESTED=short  (the default) stock Linux kernels as guests (in/case-*.sh), and one test of each area of the
 #                         engine, the devices and vitrine-vm, which meet a second kind of KVM (AMD's) there
 #   VITRINE_NESTED=full   all of those tests; what run-all asks for when this host has no KVM of its own
-# When the emulated machine breaks down (it does so now and then by itself: an exception in its kernel's entry code, or
-# both its CPUs spin for ever), it is started again and goes on with what had not been finished.
+# Two lanes, each a machine on a CPU of this host's and with its share of the entries. When an emulated machine breaks
+# down (it does so now and then by itself: an exception in its kernel's entry code, or it spins for ever), it is started
+# again and goes on with what had not been finished.
 set -u -o pipefail
 build=$(cd "${1:?usage: nested.sh BUILD [PATTERN...]}" && pwd); shift
 src=$(cd "$(dirname "$0")/../.." && pwd)
@@ -34,15 +35,17 @@ for f in "$src"/tests/linux/in/case-*.sh; do
 		list+=("$entry")
 	done
 done
-todo=()
+wanted=()
 for entry in "${list[@]}"; do
-	[ $# -eq 0 ] && todo+=("$entry")
-	for p in "$@"; do [[ $entry != *$p* ]] || { todo+=("$entry"); break; }; done
+	[ $# -eq 0 ] && wanted+=("$entry")
+	for p in "$@"; do [[ $entry != *$p* ]] || { wanted+=("$entry"); break; }; done
 done
-[ ${#todo[@]} -gt 0 ] || { echo "Bail out! nothing is called $*"; exit 1; }
+[ ${#wanted[@]} -gt 0 ] || { echo "Bail out! nothing is called $*"; exit 1; }
 
-n=0 bad=0
-result() { n=$((n + 1)); printf '%s %d - %s\n' "$1" "$n" "$2"; [ "$1" = ok ] || bad=1; }
+# ---- what lanes say: "ok - TEXT", "not ok - TEXT" and remarks; each entry's in one piece, numbered by the parent
+result() { printf '%s - %s\n' "$1" "$2"; }
+piece() { local text; text=$(cat); flock 8; printf '%s\n' "$text"; flock -u 8; } # stdin, not mixed with the other lane's
+label() { local l=${1#linux/in/} a; IFS=: read -r l _ a <<<"$l"; printf '%s' "$l${a:+ $a}"; }
 
 # retell LABEL STATUS SECONDS: what the entry printed (in $l1_work/held) becomes our results
 retell() {
@@ -66,6 +69,12 @@ retell() {
 	printf '# %-28s %3d ok %2d failed %2d skipped %4d s\n' "$1" "$good" "$failed" "$skipped" "$3"
 }
 
+# given_up ENTRY WHY: no verdict on it. That is a skip only where the tests of KVM run on this host's own.
+given_up() {
+	if "$build/vitrine" check >/dev/null 2>&1; then result ok "$(label "$1") # SKIP $2"
+	else result "not ok" "$(label "$1"): $2, and this host has no KVM of its own"; fi
+}
+
 # one_start: runs what is left until all is done (0) or the machine breaks down; $broken is what it was at then
 one_start() {
 	local line rc secs entry status=0
@@ -79,10 +88,12 @@ one_start() {
 			broken= todo=("${todo[@]:1}")
 			if [ "$rc" -ne 0 ] && [ -z "${again[$entry]:-}" ]; then
 				again[$entry]=1 later+=("$entry")
-				echo "# $(label "$entry") failed (status $rc, $secs s) and will be run once more. What it said:"
-				sed 's/^/# /' "$l1_work/held"
+				{
+					echo "# $(label "$entry") failed (status $rc, $secs s) and will be run once more. What it said:"
+					sed 's/^/# /' "$l1_work/held"
+				} | piece
 			else
-				retell "$(label "$entry")" "$rc" "$secs"
+				retell "$(label "$entry")" "$rc" "$secs" | piece
 			fi ;;
 		*) printf '%s\n' "$line" >>"$l1_work/held" ;;
 		esac
@@ -90,51 +101,76 @@ one_start() {
 	wait $! || status=$?
 	return "$status"
 }
-label() { local l=${1#linux/in/} a; IFS=: read -r l _ a <<<"$l"; printf '%s' "$l${a:+ $a}"; }
 
-# given_up ENTRY WHY: no verdict on it. That is a skip only where the tests of KVM run on this host's own.
-given_up() {
-	if "$build/vitrine" check >/dev/null 2>&1; then result ok "$(label "$1") # SKIP $2"
-	else result "not ok" "$(label "$1"): $2, and this host has no KVM of its own"; fi
+# lane NUMBER CPU ENTRY...: an emulated machine on that CPU until all of those have a verdict. A process of its own.
+lane() {
+	local -A attempts again
+	local todo later entry broken empty=0 # starts in which nothing even began
+	exec 8>"$l1_work/piece" # opened by each lane, or both would hold the same lock
+	l1_lane "$1" "$2"; shift 2
+	todo=("$@")
+	later=() # failed once: the faults of the emulated machine (README.md) hit guests too, so they have a second chance
+	         # in one that was started anew. What fails twice has failed.
+	mkfifo "$l1_work/stream"
+	while [ ${#todo[@]} -gt 0 ]; do
+		if [ "$SECONDS" -ge $((total - 20)) ]; then
+			for entry in "${todo[@]}" "${later[@]}"; do
+				result "not ok" "$(label "$entry"): no time was left for it${again[$entry]:+ once more} (of $total s)"
+			done | piece
+			break
+		fi
+		: >"$l1_work/held"
+		if one_start && [ ${#todo[@]} -eq 0 ]; then
+			todo=("${later[@]}") later=()
+			continue
+		fi
+		[ -n "$broken" ] || empty=$((empty + 1))
+		if [ "$empty" -ge $tries ]; then
+			for entry in "${todo[@]}" "${later[@]}"; do
+				given_up "$entry" "the emulated machine did not come up $tries times"
+			done | piece
+			break
+		fi
+		entry=${broken:-${todo[0]}}
+		attempts[$entry]=$((${attempts[$entry]:-0} + 1))
+		{
+			echo "# the emulated machine broke down during $(label "$entry"), attempt ${attempts[$entry]}; what had come of it:"
+			sed 's/^/# /' "$l1_work/held"
+			[ "${attempts[$entry]}" -lt $tries ] || given_up "$entry" "the emulated machine crashed or hung $tries times in it"
+		} | piece
+		[ "${attempts[$entry]}" -lt $tries ] || todo=("${todo[@]:1}")
+		[ ${#todo[@]} -gt 0 ] || { todo=("${later[@]}"); later=(); }
+	done
+}
+
+# lanes: starts them, the entries spread so that both may take as long, by what they are allowed to take
+lanes() {
+	local entry limit i cpus at sum=(0 0) share0=() share1=() pids=()
+	mapfile -t cpus < <(l1_cpus 2)
+	while read -r limit entry; do
+		at=0
+		[ ${#cpus[@]} -lt 2 ] || [ "${sum[0]}" -le "${sum[1]}" ] || at=1
+		sum[at]=$((sum[at] + limit))
+		if [ $at -eq 0 ]; then share0+=("$entry"); else share1+=("$entry"); fi
+	done < <(for entry in "${wanted[@]}"; do IFS=: read -r _ limit _ <<<"$entry"; echo "$limit $entry"; done | sort -rns -k1,1)
+	lane 0 "${cpus[0]:-}" "${share0[@]}" & pids+=($!)
+	[ ${#share1[@]} -eq 0 ] || { lane 1 "${cpus[1]}" "${share1[@]}" & pids+=($!); }
+	for i in "${pids[@]}"; do wait "$i" || result "not ok" "a lane ends well (status $?)"; done
 }
 
 l1_make cloud standard
 case $? in
 0) ;;
-3) given_up all "no Debian kernel to be had"; echo 1..1; exit "$bad" ;;
+3) line=$(given_up all "no Debian kernel to be had"); echo "${line/ - / 1 - }"; echo 1..1; [[ $line == ok* ]]; exit ;;
 *) echo "Bail out! the nested test VM cannot be made"; exit 1 ;;
 esac
-mkfifo "$l1_work/stream"
-declare -A attempts again
-later=() # failed once: the faults of the emulated machine (README.md) hit guests too, so they have a second chance in
-         # one that was started anew. What fails twice has failed.
-empty=0 # starts in which nothing even began
-while [ ${#todo[@]} -gt 0 ]; do
-	if [ "$SECONDS" -ge $((total - 20)) ]; then
-		for entry in "${todo[@]}" "${later[@]}"; do
-			result "not ok" "$(label "$entry"): no time was left for it${again[$entry]:+ once more} (of $total s)"
-		done
-		break
-	fi
-	: >"$l1_work/held"
-	if one_start && [ ${#todo[@]} -eq 0 ]; then
-		todo=("${later[@]}") later=()
-		continue
-	fi
-	[ -n "$broken" ] || empty=$((empty + 1))
-	if [ "$empty" -ge $tries ]; then
-		for entry in "${todo[@]}" "${later[@]}"; do given_up "$entry" "the emulated machine did not come up $tries times"; done
-		break
-	fi
-	entry=${broken:-${todo[0]}}
-	attempts[$entry]=$((${attempts[$entry]:-0} + 1))
-	echo "# the emulated machine broke down during $(label "$entry"), attempt ${attempts[$entry]}; what had come of it:"
-	sed 's/^/# /' "$l1_work/held"
-	if [ "${attempts[$entry]}" -ge $tries ]; then
-		given_up "$entry" "the emulated machine crashed or hung $tries times in it"
-		todo=("${todo[@]:1}")
-	fi
-	[ ${#todo[@]} -gt 0 ] || { todo=("${later[@]}"); later=(); }
-done
+n=0 bad=0
+while IFS= read -r line; do
+	case $line in
+	'ok - '*) n=$((n + 1)); printf 'ok %d - %s\n' "$n" "${line#ok - }" ;;
+	'not ok - '*) n=$((n + 1)) bad=1; printf 'not ok %d - %s\n' "$n" "${line#not ok - }" ;;
+	*) printf '%s\n' "$line" ;;
+	esac
+done < <(lanes)
 printf '1..%d\n' "$n"
 exit "$bad"
