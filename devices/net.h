@@ -75,7 +75,8 @@ struct dev_net_config {
 	uint8_t mac[6];
 	uint16_t mtu;     /* told to the guest; 0: not */
 	unsigned offload; /* enum dev_net_offload: what the host end does, both ways */
-	bool csum;        /* the host end wants whole frames: checksums are filled in here */
+	bool csum;        /* the host end wants whole frames: checksums are filled in here, and what the
+			   * guest leaves to be cut stays one frame, as long as the guest made it */
 };
 
 #endif

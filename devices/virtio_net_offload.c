@@ -19,6 +19,9 @@ uint64_t virtio_net_features(const struct dev_net_config *cfg)
 		f |= VIRTIO_BIT(VIRTIO_NET_F_MTU);
 	if (cfg->csum || cfg->offload & DEV_NET_CSUM)
 		f |= VIRTIO_BIT(VIRTIO_NET_F_CSUM) | VIRTIO_BIT(VIRTIO_NET_F_GUEST_CSUM);
+	/* A host end that ends the connections takes a segment of any length; there is nothing to cut. */
+	if (cfg->csum)
+		f |= VIRTIO_BIT(VIRTIO_NET_F_HOST_TSO4) | VIRTIO_BIT(VIRTIO_NET_F_HOST_TSO6);
 	if (cfg->offload & DEV_NET_TSO4)
 		f |= VIRTIO_BIT(VIRTIO_NET_F_HOST_TSO4) | VIRTIO_BIT(VIRTIO_NET_F_GUEST_TSO4);
 	if (cfg->offload & DEV_NET_TSO6)
@@ -101,6 +104,8 @@ bool virtio_net_fix_up(struct card *c, uint8_t *slot, uint32_t len)
 	if (c->cfg.csum && h.flags) {
 		fill_checksum(slot + HDR, len - HDR, h.csum_start, h.csum_offset);
 		h.flags = 0;
+		h.gso_type = VIRTIO_NET_HDR_GSO_NONE;
+		h.gso_size = h.hdr_len = 0;
 	}
 	memcpy(slot, &h, sizeof(h));
 	return true;

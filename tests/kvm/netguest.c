@@ -57,11 +57,11 @@ static bool net_up(struct card *c)
 {
 	const uint64_t f = 1ull << VIRTIO_NET_F_MAC | 1ull << VIRTIO_NET_F_STATUS |
 			   1ull << VIRTIO_NET_F_MRG_RXBUF | 1ull << VIRTIO_NET_F_CSUM |
-			   1ull << VIRTIO_NET_F_GUEST_CSUM;
+			   1ull << VIRTIO_NET_F_GUEST_CSUM | 1ull << VIRTIO_NET_F_HOST_TSO4;
 	unsigned i;
 
 	dg_poke(c->g, 0xfee000f0, 0x1ff);
-	if (vdrv_start(&c->g->d, f, 64, DG_RING, 0x41) != 15)
+	if (vdrv_start(&c->g->d, f & vdrv_offered(&c->g->d), 64, DG_RING, 0x41) != 15)
 		return false;
 	for (i = 0; i < RX_BUFS; i++)
 		give_buffer(c, i);
@@ -71,20 +71,36 @@ static bool net_up(struct card *c)
 	return true;
 }
 
+static void send_at(struct card *c, uint64_t gpa, const struct virtio_net_hdr_v1 *h, const uint8_t *frame, uint32_t len)
+{
+	memcpy(dg_mem(c->g, gpa), h, sizeof(*h));
+	memcpy(dg_mem(c->g, gpa + sizeof(*h)), frame, len);
+	vdrv_set_desc(&c->g->d, 1, c->tx, gpa, sizeof(*h) + len, 0, 0);
+	vdrv_add(&c->g->d, 1, c->tx);
+	vdrv_kick(&c->g->d, 1);
+	c->tx = (c->tx + 1) % TX_BUFS;
+}
+
 /* @start: where the checksum begins that is left to the card, 0: nowhere. */
 void net_send(struct card *c, const uint8_t *frame, uint32_t len, unsigned start, unsigned at)
 {
 	const struct virtio_net_hdr_v1 h = { .flags = start ? VIRTIO_NET_HDR_F_NEEDS_CSUM : 0,
 		.csum_start = start,
 		.csum_offset = at };
-	uint64_t gpa = TX_AT + c->tx * 0x1000;
 
-	memcpy(dg_mem(c->g, gpa), &h, sizeof(h));
-	memcpy(dg_mem(c->g, gpa + sizeof(h)), frame, len);
-	vdrv_set_desc(&c->g->d, 1, c->tx, gpa, sizeof(h) + len, 0, 0);
-	vdrv_add(&c->g->d, 1, c->tx);
-	vdrv_kick(&c->g->d, 1);
-	c->tx = (c->tx + 1) % TX_BUFS;
+	send_at(c, TX_AT + c->tx * 0x1000, &h, frame, len);
+}
+
+void net_send_uncut(struct card *c, const uint8_t *frame, uint32_t len, uint16_t mss)
+{
+	const struct virtio_net_hdr_v1 h = { .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+		.gso_type = VIRTIO_NET_HDR_GSO_TCPV4,
+		.hdr_len = 54,
+		.gso_size = mss,
+		.csum_start = 34,
+		.csum_offset = 16 };
+
+	send_at(c, TX_AT + TX_BUFS * 0x1000, &h, frame, len);
 }
 
 /* The next frame, if there is one, into c->frame; its buffers go back. */

@@ -42,6 +42,8 @@ void net_send(struct card *c, const uint8_t *frame, uint32_t len, unsigned start
 bool net_take(struct card *c);
 /** net_wait() - frames until one matches, 10 s at most; questions for c->ip are answered. */
 bool net_wait(struct card *c, bool (*match)(struct card *c, const void *arg), const void *arg);
+/** net_send_uncut() - a TCP segment that is left to be cut (VIRTIO_NET_F_HOST_TSO4), with its checksum. */
+void net_send_uncut(struct card *c, const uint8_t *frame, uint32_t len, uint16_t mss);
 unsigned net_ethernet(struct card *c, uint8_t *f, const uint8_t to[6], uint16_t type);
 void net_ip_header(uint8_t *ip, uint8_t proto, const uint8_t from[4], const uint8_t to[4], unsigned len);
 /** net_send_ip() - UDP or TCP with the checksum left to the card. */

@@ -121,6 +121,7 @@ int main(void)
 	memcpy(c->ip, guest_ip, 4);
 	strcpy(c->def.name, "tap");
 	c->def.nnets = 1;
+	c->def.net[0].ipv6 = true;
 	c->def.net[0].type = strdup("tap");
 	c->def.net[0].ifname = strdup(TAP);
 	tap_ok(net_open(c, "tap"), "a VM on a tap");

@@ -232,6 +232,31 @@ static void bulk(struct card *c, int s)
 	free(t.buf);
 }
 
+/* A segment of many times the MSS, left to be cut: the server gets it all. */
+static void uncut(struct card *c, int s)
+{
+	static uint8_t f[54 + 20000];
+	static char in[20000];
+	struct io io = { .fd = s, .buf = in, .want = sizeof(in) };
+	unsigned n = net_ethernet(c, f, c->gateway, 0x0800);
+
+	net_ip_header(f + n, 6, me, router, 20 + sizeof(in));
+	put16(f + 34, c->mine);
+	put16(f + 36, c->peer);
+	put32(f + 38, c->seq);
+	put32(f + 42, c->ack);
+	put16(f + 46, 5 << 12 | PSH | ACK);
+	put16(f + 48, 60000);
+	put16(f + 50, fold(add16(f + 26, 8, 6 + 20 + sizeof(in))));
+	for (unsigned i = 0; i < sizeof(in); i++)
+		f[54 + i] = (uint8_t)(i * 31 + i / 1000);
+	net_send_uncut(c, f, sizeof(f), 1460);
+	c->seq += sizeof(in);
+	tap_ok(dg_until(c->g, readable, &io) && !memcmp(in, f + 54, sizeof(in)),
+		"20,000 bytes that were left to be cut arrive, as one frame");
+	tap_ok(machine_net(c->g->m, 0)->tx.dropped == 0, "none of the guest's was dropped");
+}
+
 static int outward(struct card *c)
 {
 	const uint8_t synack = SYN | ACK;
@@ -252,6 +277,7 @@ static int outward(struct card *c)
 	send_tcp(c, PSH | ACK, "hello", 5);
 	tap_ok(dg_until(c->g, readable, &io) && !memcmp(buf, "hello", 5),
 		"what the guest says arrives, with the card's checksum");
+	uncut(c, io.fd);
 	bulk(c, io.fd);
 	return io.fd;
 }

@@ -52,7 +52,8 @@ static void test_offered(void **state)
 
 	assert_true(o & F(VIRTIO_NET_F_MAC) && o & F(VIRTIO_NET_F_STATUS) && o & MERGE);
 	assert_true(o & F(VIRTIO_NET_F_MTU) && (o & CSUMS) == CSUMS);
-	assert_false(o & (F(VIRTIO_NET_F_HOST_TSO4) | F(VIRTIO_NET_F_GUEST_TSO4)));
+	assert_true(o & F(VIRTIO_NET_F_HOST_TSO4) && o & F(VIRTIO_NET_F_HOST_TSO6));
+	assert_false(o & (F(VIRTIO_NET_F_GUEST_TSO4) | F(VIRTIO_NET_F_GUEST_TSO6) | F(VIRTIO_NET_F_HOST_ECN)));
 	assert_int_equal(vdrv_read(&f->d, f->d.device, 4), 0x03020102);
 	assert_int_equal(vdrv_read(&f->d, f->d.device + 4, 2), 0x0504);
 	assert_int_equal(vdrv_read(&f->d, f->d.device + 6, 2), VIRTIO_NET_S_LINK_UP);
@@ -146,6 +147,37 @@ static void test_tap_header_passes(void **state)
 	/* another driver, another wish */
 	netfix_start(f, MERGE, 16);
 	assert_int_equal(f->offload, 0);
+	netfix_free(f);
+}
+
+/* A host end that wants whole frames gets one, as long as the guest made it, and its checksum. */
+static void test_uncut(void **state)
+{
+	const hdr h = { .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+		.gso_type = VIRTIO_NET_HDR_GSO_TCPV4,
+		.hdr_len = 54,
+		.gso_size = 1448,
+		.csum_start = 34,
+		.csum_offset = 16 };
+	const hdr plain = { 0 };
+	struct netfix *f = up(&user, MERGE | CSUMS | F(VIRTIO_NET_F_HOST_TSO4), 16);
+	uint32_t sum = 0;
+
+	netfix_tx(f, 0, &h, frame, 40000);
+	assert_true(netfix_run(f));
+	assert_int_equal(f->nout, 1);
+	assert_int_equal(f->out[0].len, 40012);
+	assert_memory_equal(f->out[0].data, &plain, 6); /* no flag, nothing to be cut */
+	assert_true(got(f->out[0].data, 50)); /* up to the checksum */
+	/* with it, what it covers adds up to 0xffff but for what the field held: that was in the sum */
+	for (unsigned i = 34; i < 40000; i += 2)
+		sum += (uint32_t)f->out[0].data[12 + i] << 8 | f->out[0].data[12 + i + 1];
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	sum += (uint32_t)frame[50] << 8 | frame[51];
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	assert_int_equal(sum, 0xffff);
 	netfix_free(f);
 }
 
@@ -500,6 +532,7 @@ int main(void)
 		cmocka_unit_test(test_send),
 		cmocka_unit_test(test_checksum),
 		cmocka_unit_test(test_tap_header_passes),
+		cmocka_unit_test(test_uncut),
 		cmocka_unit_test(test_bad_headers),
 		cmocka_unit_test(test_broken_rings),
 		cmocka_unit_test(test_send_waits),
