@@ -154,10 +154,31 @@ static void user_offload(void *host, unsigned flags)
 	(void)flags;
 }
 
+/* A RARP request (RFC 903) of the card's, as hypervisors send it: it asks nothing that anybody answers, and
+ * tells every bridge on the way where this address is now. The guest need not do anything for it. */
+static void announce(struct net *n)
+{
+	uint8_t slot[DEV_NET_HDR + 60] = {0}, *f = slot + DEV_NET_HDR;
+	static const uint8_t rarp[] = {0x80, 0x35, 0, 1, 8, 0, 6, 4, 0, 3};
+
+	memset(f, 0xff, 6);
+	memcpy(f + 6, n->dev->mac, 6);
+	memcpy(f + 12, rarp, sizeof(rarp));
+	memcpy(f + 22, n->dev->mac, 6);
+	memcpy(f + 32, n->dev->mac, 6);
+	if (write(n->fd, slot, sizeof(slot)) < 0)
+		log_line(n->nets->log, "%s: its bridge could not be told where the guest is: %s", n->spec.name,
+			strerror(errno));
+}
+
+/* While the VM stands still frames wait in the kernel, as many as the tap's txqueuelen says. */
 static void tap_paused(void *host, bool on)
 {
-	(void)host; /* frames wait in the kernel, as many as the tap's txqueuelen says */
-	(void)on;
+	struct net *n = host;
+
+	if (!on && n->moved && n->cable)
+		announce(n);
+	n->moved &= on;
 }
 
 static void user_paused(void *host, bool on)
@@ -413,6 +434,7 @@ void nets_fresh(struct nets *nets)
 	for (unsigned i = 0; i < nets_count(nets); i++) {
 		struct net *n = &nets->net[i];
 
+		n->moved = n->spec.tap;
 		if (n->spec.tap || n->fd < 0 || !n->used)
 			continue;
 		/* Its process ends with the socket, and the keeper makes another. */

@@ -61,7 +61,8 @@ unsigned nets_count(const struct nets *nets);
 const struct dev_net_config *nets_config(const struct nets *nets);
 /** nets_bind() - to the machine's cards and the main loop. */
 int nets_bind(struct nets *nets, struct host *h);
-/** nets_fresh() - another machine's state was loaded: connections that it did not make end. */
+/** nets_fresh() - another machine's state was loaded: connections that it did not make end, and bridges are
+ * told where it is when it goes on. */
 void nets_fresh(struct nets *nets);
 /** nets_unbind() - out of the main loop; nets_close() - end the processes. */
 void nets_unbind(struct nets *nets);

@@ -23,6 +23,7 @@ struct net {
 	bool renewing; /* user: it is being replaced on purpose */
 	bool wanted;   /* the card takes frames */
 	bool used;     /* frames have passed */
+	bool moved;    /* tap: the guest is another than before, and its switch does not know */
 	uint64_t restarts;
 };
 

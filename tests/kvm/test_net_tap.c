@@ -105,6 +105,38 @@ static void both_ways(struct card *c, const uint8_t mac[6])
 	close(h.s);
 }
 
+struct packets {
+	int s;
+	const uint8_t *mac;
+};
+
+static bool announced(struct devguest *g, const void *arg)
+{
+	const struct packets *p = arg;
+	uint8_t f[2048];
+	ssize_t n;
+
+	while ((n = recv(p->s, f, sizeof(f), MSG_DONTWAIT)) >= 0)
+		if (n >= 42 && get16(f + 12) == 0x8035 && f[0] == 0xff && !memcmp(f + 6, p->mac, 6) &&
+			!memcmp(f + 22, p->mac, 6) && get16(f + 20) == 3)
+			return true;
+	return false;
+}
+
+/* After another state was loaded, whoever sits between learns where the guest is: once, when it goes on. */
+static void moves(struct card *c)
+{
+	struct packets p = { socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(0x8035)), c->mac };
+
+	tap_ok(p.s >= 0 && vmc_vm_pause(c->g->vm) == 0, "a pause, in which another state is loaded");
+	nets_fresh(c->h.nets);
+	tap_ok(!announced(c->g, &p), "nothing is sent while the VM stands");
+	tap_ok(vmc_vm_resume(c->g->vm) == 0 && dg_until(c->g, announced, &p), "the card's address is announced");
+	tap_ok(vmc_vm_pause(c->g->vm) == 0 && vmc_vm_resume(c->g->vm) == 0 && !announced(c->g, &p),
+		"and not at every pause");
+	close(p.s);
+}
+
 int main(void)
 {
 	struct card *c = calloc(1, sizeof(*c));
@@ -131,6 +163,7 @@ int main(void)
 	tap_ok(net_tap_open(TAP, &can, err, sizeof(err)) == -EBUSY && strstr(err, "is busy"),
 		"nobody else can have it meanwhile");
 	both_ways(c, mac);
+	moves(c);
 	net_close(c);
 	return tap_done();
 }
