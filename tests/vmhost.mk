@@ -61,10 +61,13 @@ tests_fuzz_fuzz_manifest_LDFLAGS = $(AM_LDFLAGS) $(LIBFUZZER_LDFLAGS)
 tests_fuzz_fuzz_manifest_LDADD = $(VMHOST_LIBS)
 endif
 
-check_PROGRAMS += tests/lib/no_uring
-tests_lib_no_uring_SOURCES = tests/lib/no_uring.c
-tests_lib_no_uring_CFLAGS = $(AM_CFLAGS) $(SECCOMP_CFLAGS)
-tests_lib_no_uring_LDADD = $(SECCOMP_LIBS)
+check_PROGRAMS += tests/lib/lacking tests/lib/syscall_at
+tests_lib_lacking_SOURCES = tests/lib/lacking.c
+tests_lib_lacking_CFLAGS = $(AM_CFLAGS) $(SECCOMP_CFLAGS)
+tests_lib_lacking_LDADD = $(SECCOMP_LIBS)
+tests_lib_syscall_at_SOURCES = tests/lib/syscall_at.c
+tests_lib_syscall_at_CFLAGS = $(AM_CFLAGS) $(SECCOMP_CFLAGS)
+tests_lib_syscall_at_LDADD = $(SECCOMP_LIBS)
 
 EXTRA_DIST += tests/lib/vmhost.sh tests/kvm/vmhost_net.sh tests/kvm/vmhost_life.sh tests/kvm/vmhost_cpu.sh tests/kvm/vmhost_console.sh \
-	tests/kvm/vmhost_snapshot.sh tests/kvm/vmhost_disk.sh tests/kvm/vmhost_qmp.sh tests/fuzz/corpus/qmp tests/fuzz/corpus/manifest tests/fuzz/corpus/ksyms tests/fuzz/corpus/kmods
+	tests/kvm/vmhost_snapshot.sh tests/kvm/vmhost_load.sh tests/kvm/vmhost_disk.sh tests/kvm/vmhost_qmp.sh tests/fuzz/corpus/qmp tests/fuzz/corpus/manifest tests/fuzz/corpus/ksyms tests/fuzz/corpus/kmods

@@ -300,6 +300,21 @@ int broker_delete(struct broker *b, const char *id)
 	return simple(b, BR_DELETE, id, 0);
 }
 
+int broker_mark_new(struct broker *b)
+{
+	return with_fd(b, BR_MARK_NEW, NULL, 0);
+}
+
+int broker_mark_set(struct broker *b)
+{
+	return simple(b, BR_MARK_SET, NULL, 0);
+}
+
+int broker_mark_clear(struct broker *b)
+{
+	return simple(b, BR_MARK_CLEAR, NULL, 0);
+}
+
 int broker_disk_new(struct broker *b, uint32_t disk)
 {
 	return with_fd(b, BR_DISK_NEW, NULL, disk);
@@ -308,6 +323,11 @@ int broker_disk_new(struct broker *b, uint32_t disk)
 int broker_disk_swap(struct broker *b, uint32_t disk)
 {
 	return simple(b, BR_DISK_SWAP, NULL, disk);
+}
+
+int broker_disk_back(struct broker *b, uint32_t disk)
+{
+	return simple(b, BR_DISK_BACK, NULL, disk);
 }
 
 int broker_disk_drop(struct broker *b, uint32_t disk)

@@ -28,6 +28,12 @@ extern const char *const snapshot_file_names[SNAP_FILES];
 
 struct broker;
 
+/* Names of fixed forms. Beside an image "x": ".x" and one of these; among the snapshots: the mark of
+ * a load (load_mark.h). */
+#define BROKER_DISK_NEW ".vitrine-load" /* being written, and after an exchange the old one */
+#define BROKER_DISK_OLD ".vitrine-old"  /* the old one, where names cannot be exchanged */
+#define BROKER_MARK	".load"
+
 /* An image file that a load may put another in place of. */
 struct broker_disk {
 	const char *path; /* a whole one, without links; NULL: not this disk */
@@ -54,12 +60,22 @@ int broker_new_folder(struct broker *b, const char *id); /* a descriptor, for fs
 int broker_commit(struct broker *b, const char *id);
 int broker_discard(struct broker *b, const char *id);
 int broker_folder(struct broker *b); /* that of all snapshots, for fsync() */
+/** broker_delete() - out of the list for good first, then its files. */
 int broker_delete(struct broker *b, const char *id);
+/** broker_mark_new() - an empty file for the mark of a load. Return: a descriptor.
+ * broker_mark_set() - what was written to it is the mark from now on. broker_mark_clear() - there is
+ * none any more. Both are on the disk when they return. */
+int broker_mark_new(struct broker *b);
+int broker_mark_set(struct broker *b);
+int broker_mark_clear(struct broker *b);
 /** broker_disk_new() - an empty file beside the image of @disk, with its owner and mode, and locked
- * as it is. Return: a descriptor. broker_disk_swap() - image and new file change names;
- * broker_disk_drop() - what has the new file's name is removed (the old image, after a swap). */
+ * as it is. Return: a descriptor. broker_disk_swap() - it takes the image's place, for good when this
+ * returns, and the old image is kept; broker_disk_back() - the old one is the image again;
+ * -EOPNOTSUPP: the file system could not keep it. broker_disk_drop() - what is not the image is
+ * removed. */
 int broker_disk_new(struct broker *b, uint32_t disk);
 int broker_disk_swap(struct broker *b, uint32_t disk);
+int broker_disk_back(struct broker *b, uint32_t disk);
 int broker_disk_drop(struct broker *b, uint32_t disk);
 
 /** snapshot_id_ok() - letters, digits, '.', '_', '-'; not starting with '.' or '-'. */
@@ -79,7 +95,11 @@ enum broker_op {
 	BR_DELETE,
 	BR_DISK_NEW,
 	BR_DISK_SWAP,
+	BR_DISK_BACK,
 	BR_DISK_DROP,
+	BR_MARK_NEW,
+	BR_MARK_SET,
+	BR_MARK_CLEAR,
 	BR_BYE
 };
 struct broker_request {

@@ -16,11 +16,15 @@
 
 #define TEMP        ".new-" /* being written */
 #define GONE        ".del-" /* being removed */
+#define MARK_NEW    BROKER_MARK ".new"
 #define MAX_ENTRIES 4096
 
 struct server {
 	int sock, run_fd, snap_fd;
 	const struct broker_folders *f;
+	/* what became of the old image: nothing yet; it has the new one's name; a name of its own;
+	 * replaced for good */
+	enum { IN_PLACE, EXCHANGED, ASIDE, REPLACED } old[BROKER_DISKS];
 };
 
 static void temp_name(const char *prefix, const char *id, char *out, size_t size)
@@ -36,6 +40,19 @@ static DIR *open_list(int dir_fd, const char *name)
 	if (!d && fd >= 0)
 		close(fd);
 	return d;
+}
+
+/* What was renamed or removed in it stays so. A folder that may be searched but not read cannot be
+ * synced; the names in it are then the file system's to keep. */
+static int sync_folder(int dir_fd)
+{
+	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc;
+
+	if (fd < 0)
+		return errno == EACCES ? 0 : -errno;
+	rc = fsync(fd) < 0 ? -errno : 0;
+	close(fd);
+	return rc == -EINVAL ? 0 : rc; /* a file system that knows no such thing */
 }
 
 /* A snapshot's folder holds plain files only; whatever else somebody put there stays, and so does
@@ -66,6 +83,7 @@ static int clean(struct server *s)
 			return -errno;
 	if (s->snap_fd < 0)
 		return 0;
+	unlinkat(s->snap_fd, MARK_NEW, 0);
 	d = open_list(s->snap_fd, ".");
 	if (!d)
 		return -errno;
@@ -128,46 +146,87 @@ static int commit(struct server *s, const char *temp, const char *id)
 	return renameat2(s->snap_fd, temp, s->snap_fd, id, RENAME_NOREPLACE) < 0 ? -errno : 0;
 }
 
-/* Out of sight in one step, then piece by piece; a crash in between leaves what clean() finds. */
+/* Out of sight in one step, and for good before the first of its files goes; a crash in between
+ * leaves what clean() finds. */
 static int delete (struct server *s, const char *id)
 {
 	char gone[SNAPSHOT_ID_SIZE + 8];
+	int rc;
 
 	temp_name(GONE, id, gone, sizeof(gone));
 	if (renameat2(s->snap_fd, id, s->snap_fd, gone, 0) < 0)
 		return -errno;
-	return remove_folder(s->snap_fd, gone);
+	rc = sync_folder(s->snap_fd);
+	return rc < 0 ? rc : remove_folder(s->snap_fd, gone);
+}
+
+/* ---- the mark of a load ---- */
+
+static int mark_new(struct server *s)
+{
+	int fd;
+
+	unlinkat(s->snap_fd, MARK_NEW, 0);
+	fd = openat(s->snap_fd, MARK_NEW, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	return fd < 0 ? -errno : fd;
+}
+
+static int mark_set(struct server *s)
+{
+	if (renameat2(s->snap_fd, MARK_NEW, s->snap_fd, BROKER_MARK, 0) < 0)
+		return -errno;
+	return sync_folder(s->snap_fd);
+}
+
+static int mark_clear(struct server *s)
+{
+	if (unlinkat(s->snap_fd, BROKER_MARK, 0) < 0 && errno != ENOENT)
+		return -errno;
+	return sync_folder(s->snap_fd);
 }
 
 /* ---- images ---- */
 
-/* The new file's name: of a fixed form, so that what a crash left is overwritten by the next load,
- * and nothing else is ever touched. */
-static int disk_names(const struct server *s, uint32_t disk, int *dir, char *temp, size_t size)
+/* Names of fixed forms, so that what a crash left is overwritten by the next load, and nothing else
+ * is ever touched. */
+struct disk_names {
+	int dir;
+	const char *image;
+	char fresh[256], old[256];
+};
+
+static int disk_names(const struct server *s, uint32_t disk, struct disk_names *d)
 {
-	int n;
+	int a, b;
 
 	if (disk >= BROKER_DISKS || s->f->fd[FOLDER_DISK + disk] < 0)
 		return -EINVAL;
-	*dir = s->f->fd[FOLDER_DISK + disk];
-	n = snprintf(temp, size, ".%s.vitrine-load", s->f->image[disk]);
-	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
+	d->dir = s->f->fd[FOLDER_DISK + disk];
+	d->image = s->f->image[disk];
+	a = snprintf(d->fresh, sizeof(d->fresh), ".%s" BROKER_DISK_NEW, d->image);
+	b = snprintf(d->old, sizeof(d->old), ".%s" BROKER_DISK_OLD, d->image);
+	return a < 0 || b < 0 || (size_t)a >= sizeof(d->fresh) || (size_t)b >= sizeof(d->old)
+		       ? -ENAMETOOLONG
+		       : 0;
 }
 
 static int disk_new(struct server *s, uint32_t disk)
 {
-	char temp[256];
+	struct disk_names d;
 	struct stat st;
-	int dir, fd, rc = disk_names(s, disk, &dir, temp, sizeof(temp));
+	int fd, rc = disk_names(s, disk, &d);
 
 	if (rc < 0)
 		return rc;
-	if (fstatat(dir, s->f->image[disk], &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (fstatat(d.dir, d.image, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
 	if (!S_ISREG(st.st_mode))
 		return -EINVAL;
-	unlinkat(dir, temp, 0); /* of a load that was cut off; the image's lock is ours */
-	fd = openat(dir, temp, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	/* of a load that was cut off; the image's lock is ours */
+	unlinkat(d.dir, d.fresh, 0);
+	unlinkat(d.dir, d.old, 0);
+	s->old[disk] = IN_PLACE;
+	fd = openat(d.dir, d.fresh, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
 	/* Somebody else's image stays that of whoever makes it; the mode is the old one. */
@@ -179,27 +238,65 @@ static int disk_new(struct server *s, uint32_t disk)
 		rc = disk_lock(fd, false);
 	if (rc < 0) {
 		close(fd);
-		unlinkat(dir, temp, 0);
+		unlinkat(d.dir, d.fresh, 0);
 	}
 	return rc < 0 ? rc : fd;
 }
 
+/* Whatever the file system can do, the image's name is that of a whole image at every moment. */
 static int disk_swap(struct server *s, uint32_t disk)
 {
-	char temp[256];
-	int dir, rc = disk_names(s, disk, &dir, temp, sizeof(temp));
+	struct disk_names d;
+	int rc = disk_names(s, disk, &d);
 
-	if (rc == 0 && renameat2(dir, temp, dir, s->f->image[disk], RENAME_EXCHANGE) < 0)
-		rc = -errno;
-	return rc;
+	if (rc < 0)
+		return rc;
+	if (renameat2(d.dir, d.fresh, d.dir, d.image, RENAME_EXCHANGE) == 0) {
+		s->old[disk] = EXCHANGED;
+	} else if (errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP) {
+		return -errno;
+	} else {
+		bool kept = linkat(d.dir, d.image, d.dir, d.old, 0) == 0;
+
+		if (renameat2(d.dir, d.fresh, d.dir, d.image, 0) < 0) {
+			rc = -errno;
+			unlinkat(d.dir, d.old, 0);
+			return rc;
+		}
+		s->old[disk] = kept ? ASIDE : REPLACED;
+	}
+	return sync_folder(d.dir);
+}
+
+static int disk_back(struct server *s, uint32_t disk)
+{
+	struct disk_names d;
+	int rc = disk_names(s, disk, &d);
+
+	if (rc < 0 || s->old[disk] == IN_PLACE)
+		return rc;
+	if (s->old[disk] == REPLACED)
+		return -EOPNOTSUPP;
+	if (s->old[disk] == EXCHANGED
+			? renameat2(d.dir, d.fresh, d.dir, d.image, RENAME_EXCHANGE) < 0
+			: renameat2(d.dir, d.old, d.dir, d.image, 0) < 0)
+		return -errno;
+	s->old[disk] = IN_PLACE;
+	return sync_folder(d.dir);
 }
 
 static int disk_drop(struct server *s, uint32_t disk)
 {
-	char temp[256];
-	int dir, rc = disk_names(s, disk, &dir, temp, sizeof(temp));
+	struct disk_names d;
+	int rc = disk_names(s, disk, &d);
 
-	return rc == 0 && unlinkat(dir, temp, 0) < 0 ? -errno : rc;
+	if (rc < 0)
+		return rc;
+	if (unlinkat(d.dir, d.fresh, 0) < 0 && errno != ENOENT)
+		rc = -errno;
+	if (unlinkat(d.dir, d.old, 0) < 0 && errno != ENOENT)
+		rc = -errno;
+	return rc;
 }
 
 static int bye(struct server *s)
@@ -249,8 +346,16 @@ static int serve_one(
 		return *fd = disk_new(s, req->number);
 	case BR_DISK_SWAP:
 		return disk_swap(s, req->number);
+	case BR_DISK_BACK:
+		return disk_back(s, req->number);
 	case BR_DISK_DROP:
 		return disk_drop(s, req->number);
+	case BR_MARK_NEW:
+		return *fd = mark_new(s);
+	case BR_MARK_SET:
+		return mark_set(s);
+	case BR_MARK_CLEAR:
+		return mark_clear(s);
 	case BR_BYE:
 		return bye(s);
 	default:
@@ -283,7 +388,7 @@ static int answer(int sock, struct broker_answer *ans, int fd)
 
 void broker_serve(int sock, const struct broker_folders *f)
 {
-	struct server s = {sock, f->fd[FOLDER_RUN], f->fd[FOLDER_SNAP], f};
+	struct server s = {sock, f->fd[FOLDER_RUN], f->fd[FOLDER_SNAP], f, {IN_PLACE}};
 	struct broker_request req;
 
 	for (;;) {

@@ -65,7 +65,8 @@ static json_t *cmd_step(struct qmp_call *call)
 
 	/* The memory of a snapshot that is being saved belongs to the state that was taken before.
 	 */
-	if (!vcpu || jobs_refuse(call->host->jobs, call->error, sizeof(call->error)))
+	if (!vcpu || jobs_refuse(call->host->jobs, call->error, sizeof(call->error)) ||
+		host_refuse_torn(call->host, call->error, sizeof(call->error)))
 		return NULL;
 	if (vmc_vm_state(call->host->vm) != VMC_PAUSED)
 		return qmp_fail(call, "stop the VM first: single steps are for a paused VM");

@@ -114,7 +114,7 @@ const char *host_status(const struct host *h)
 	case VMC_RUNNING:
 		return h->panicked ? "guest-panicked" : "running";
 	case VMC_PAUSED:
-		return disks_wait(h) ? "io-error" : "paused";
+		return disks_wait(h) || *h->torn ? "io-error" : "paused";
 	case VMC_STOPPED:
 		return "shutdown";
 	default:
@@ -148,6 +148,17 @@ static int power_on(struct host *h, char *err, size_t err_size)
 	return 0;
 }
 
+bool host_refuse_torn(const struct host *h, char *err, size_t err_size)
+{
+	if (!*h->torn)
+		return false;
+	snprintf(err, err_size,
+		"a load failed half-way, and the disks are partly the snapshot's: load that snapshot, "
+		"or another (%.300s)",
+		h->torn);
+	return true;
+}
+
 int host_cont(struct host *h, char *err, size_t err_size)
 {
 	enum vmc_state state = vmc_vm_state(h->vm);
@@ -155,6 +166,8 @@ int host_cont(struct host *h, char *err, size_t err_size)
 
 	if (jobs_refuse(h->jobs, err, err_size))
 		return -EBUSY;
+	if (host_refuse_torn(h, err, err_size))
+		return -EIO;
 	if (state == VMC_RUNNING)
 		return 0;
 	if (state == VMC_CRASHED) {
@@ -198,6 +211,8 @@ int host_reset(struct host *h, bool guest, char *err, size_t err_size)
 
 	if (jobs_refuse(h->jobs, err, err_size))
 		return -EBUSY;
+	if (host_refuse_torn(h, err, err_size))
+		return -EIO;
 	rc = power_on(h, err, err_size);
 	if (rc == 0 && !stays)
 		rc = start_or_resume(h, err, err_size);

@@ -41,7 +41,9 @@ struct host {
 	struct guest_kernel *guest_kernel;
 	struct event *vm_ev, *term_ev, *int_ev, *hup_ev;
 	char kernel_path[4096];
+	char load_path[4200]; /* the snapshot it began with, a folder; else "" */
 	char current[DEF_NAME_SIZE]; /* the snapshot that the VM's state descends from */
+	char torn[512];		     /* a load failed half-way through the disks: how; else "" */
 	char reason[1024];           /* why it stopped, crashed or was paused */
 	uint16_t cols, rows;
 	uint64_t started_us;
@@ -67,6 +69,8 @@ void host_watch_vm(struct host *h, bool on);
 int host_cont(struct host *h, char *err, size_t err_size);
 int host_stop(struct host *h, char *err, size_t err_size);
 int host_reset(struct host *h, bool guest, char *err, size_t err_size);
+/** host_refuse_torn() - true with @err while the disks are partly a snapshot's: only a load helps. */
+bool host_refuse_torn(const struct host *h, char *err, size_t err_size);
 /** host_quit() - end the process: the loop ends after what runs now. */
 void host_quit(struct host *h, const char *reason);
 /** host_status() - QMP's word for the VM's state. */

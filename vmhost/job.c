@@ -40,6 +40,17 @@ void job_tell(struct job *job)
 	poke(job);
 }
 
+int job_ask(struct job *job)
+{
+	if (job->abandoned)
+		return -ECANCELED;
+	job->asked = true;
+	job_tell(job);
+	while (sem_wait(&job->answered) < 0 && errno == EINTR)
+		;
+	return job->asked ? -ECANCELED : 0;
+}
+
 int job_progress(void *arg, uint64_t done, uint64_t total)
 {
 	struct job *job = arg;
@@ -63,6 +74,12 @@ static void status_event(struct job *job, const char *status)
 {
 	control_event(job->host->control, "JOB_STATUS_CHANGE",
 		json_pack("{s:s, s:s}", "id", job->id, "status", status));
+}
+
+void job_hold_vm(struct job *job)
+{
+	job->holds_vm = true;
+	host_watch_vm(job->host, false);
 }
 
 void job_release_vm(struct job *job)
@@ -102,6 +119,8 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
 		return;
 	if (atomic_exchange(&job->told, false) && job->ops->told)
 		job->ops->told(job);
+	if (atomic_exchange(&job->asked, false))
+		sem_post(&job->answered);
 	if (job->over)
 		conclude(jobs, job);
 }
@@ -151,6 +170,8 @@ void jobs_free(struct jobs *jobs)
 	job = jobs->running;
 	if (job) {
 		job->cancel = true;
+		job->abandoned = true;
+		sem_post(&job->answered); /* should it be waiting */
 		conclude(jobs, job);
 	}
 	for (unsigned i = 0; i < jobs->n; i++)
@@ -244,6 +265,7 @@ int job_start(struct jobs *jobs, const char *id, const struct job_ops *ops, void
 	job->host = jobs->host;
 	job->ctx = ctx;
 	job->holds_vm = holds_vm;
+	sem_init(&job->answered, 0, 0);
 	rc = start_thread(job);
 	if (rc < 0) {
 		snprintf(err, err_size, "cannot start a thread: %s", strerror(-rc));

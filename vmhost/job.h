@@ -7,6 +7,7 @@
 #define VMHOST_JOB_H
 #include <jansson.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -20,7 +21,7 @@ struct job_ops {
 	const char *status; /* query-status while the job holds the VM: "save-vm" */
 	/* Worker thread. Return 0 or -errno with job->error. */
 	int (*work)(struct job *job);
-	/* Main thread, after job_tell(): what the work cannot do itself. May be NULL. */
+	/* Main thread, after job_tell() or job_ask(): what the work cannot do itself. May be NULL. */
 	void (*told)(struct job *job);
 	/* Main thread, work is over; @rc: what it returned. Return the job's own outcome. Frees
 	 * job->ctx. */
@@ -39,7 +40,9 @@ struct job {
 	bool concluded, holds_vm;
 	uint64_t concluded_us, shown_done;
 	pthread_t thread;
-	_Atomic bool told, over;
+	_Atomic bool told, asked, over;
+	_Atomic bool abandoned; /* the main loop has ended: nobody will answer */
+	sem_t answered;
 	int rc; /* of the work; set before over */
 };
 
@@ -53,8 +56,13 @@ int job_start(struct jobs *jobs, const char *id, const struct job_ops *ops, void
 	bool holds_vm, char *err, size_t err_size);
 /** job_tell() - worker: have the main thread call told(). */
 void job_tell(struct job *job);
+/** job_ask() - the same, and wait until it has. Return: 0; -ECANCELED: the process is ending, it was
+ * not called. */
+int job_ask(struct job *job);
 /** job_progress() - worker: a vmc_progress_fn; non-zero when the job was cancelled. */
 int job_progress(void *job, uint64_t done, uint64_t total);
+/** job_hold_vm() - from now on, as by job_start(). Main thread. */
+void job_hold_vm(struct job *job);
 void job_release_vm(struct job *job);
 /** job_can_start() - is there room for a job of this id now? */
 bool job_can_start(struct jobs *jobs, const char *id, char *err, size_t err_size);

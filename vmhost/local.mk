@@ -34,6 +34,7 @@ libvmhost_la_SOURCES = \
 	vmhost/job.c vmhost/job.h \
 	vmhost/btf.c vmhost/btf.h vmhost/kmods.c vmhost/kmods.h vmhost/ksyms.c vmhost/ksyms.h \
 	vmhost/listener.c vmhost/listener.h \
+	vmhost/load_mark.c vmhost/load_mark.h \
 	vmhost/log.c vmhost/log.h \
 	vmhost/net.c vmhost/net.h vmhost/net_priv.h vmhost/net_json.c vmhost/net_keeper.c vmhost/net_slirp.h \
 	vmhost/net_slirp.c vmhost/net_slirp_ports.c vmhost/net_spec.c \

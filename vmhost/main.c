@@ -13,6 +13,7 @@
 #include "vmhost/guest_kernel.h"
 #include "vmhost/host.h"
 #include "vmhost/job.h"
+#include "vmhost/load_mark.h"
 #include "vmhost/log.h"
 #include "vmhost/net.h"
 #include "vmhost/options.h"
@@ -82,9 +83,14 @@ static int start_broker(struct host *h, char *err, size_t err_size)
 	char folder[3200];
 	int rc = snapshot_folder(h, folder, sizeof(folder), err, err_size);
 
-	for (unsigned i = 0; i < h->def.ndisks; i++)
-		if (!h->def.disk[i].read_only)
+	for (unsigned i = 0; i < h->def.ndisks; i++) {
+		struct stat st;
+
+		/* Files that may be replaced; the broker has no business among block devices. */
+		if (!h->def.disk[i].read_only && stat(h->def.disk[i].path, &st) == 0 &&
+			S_ISREG(st.st_mode))
 			disks[i].path = h->def.disk[i].path;
+	}
 	if (rc == 0)
 		rc = broker_start(
 			h->rundir.dir, folder, disks, h->def.sandbox, &h->broker, err, err_size);
@@ -119,12 +125,15 @@ static int lists_of(struct host *h, unsigned list, char *const *text, uint32_t n
 /* What to start from: size, kernel and screen are the snapshot's, where nobody said otherwise. */
 static int open_snapshot(struct host *h, struct snapshot *snap, char *err, size_t err_size)
 {
-	char path[4200], why[600];
+	char path[4200], why[600], *whole;
 	struct manifest *m = &snap->manifest;
 	int rc = snapshot_path(h->def.name, h->def.load, path, sizeof(path), err, err_size);
 
 	if (rc < 0)
 		return rc;
+	whole = realpath(path, NULL);
+	snprintf(h->load_path, sizeof(h->load_path), "%s", whole ? whole : path);
+	free(whole);
 	rc = snapshot_open_folder(snap, path, why, sizeof(why));
 	if (rc < 0) {
 		snprintf(err, err_size, "snapshot %s: %s", h->def.load, why);
@@ -231,10 +240,12 @@ static int load_first(struct host *h, struct snapshot *snap, char *err, size_t e
 	if (rc == 0)
 		rc = snapshot_disks_prepare(h, snap, NULL, NULL, why, sizeof(why));
 	if (rc == 0)
-		rc = snapshot_put(h, snap, why, sizeof(why));
+		rc = snapshot_put(h, snap, h->load_path, why, sizeof(why));
 	snapshot_disks_forget(h, snap);
 	if (rc < 0)
 		snprintf(err, err_size, "snapshot %s: %s", h->def.load, why);
+	else
+		h->torn[0] = '\0';
 	return rc;
 }
 
@@ -272,6 +283,8 @@ static int set_up(
 	if (rc == 0)
 		rc = start_broker(h, err, err_size);
 	if (rc == 0)
+		rc = load_mark_look(h, err, err_size);
+	if (rc == 0)
 		rc = nets_open(&h->def, h->log, &h->nets, err, err_size);
 	if (rc == 0)
 		rc = open_images(h, snap, err, err_size);
@@ -279,6 +292,7 @@ static int set_up(
 		rc = disks_open(h, err, err_size);
 	if (rc < 0)
 		return rc;
+	snapshot_disks_tidy(h);
 	h->cols = (uint16_t)h->def.cols;
 	h->rows = (uint16_t)h->def.rows;
 	h->started_us = host_now_us();

@@ -280,6 +280,8 @@ int sandbox_broker(const int *folders, size_t n)
 		SCMP_SYS(fcntl), SCMP_SYS(getdents64), SCMP_SYS(lseek), /* lists */
 		SCMP_SYS(fchmod), SCMP_SYS(fchown), /* a disk's new image gets the old one's */
 		SCMP_SYS(mkdirat), SCMP_SYS(unlinkat), SCMP_SYS(renameat), SCMP_SYS(renameat2),
+		SCMP_SYS(linkat), /* an old image is kept, where names cannot be exchanged */
+		SCMP_SYS(fsync),  /* of folders */
 		SCMP_SYS(flock), SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap),
 		SCMP_SYS(rt_sigreturn), SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask),
 		SCMP_SYS(restart_syscall), SCMP_SYS(getrandom), SCMP_SYS(futex),

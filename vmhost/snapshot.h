@@ -19,6 +19,8 @@ struct snapshot {
 	struct manifest manifest;
 	void *state, *console; /* malloc()ed, of the manifest's sizes */
 	int image_fd[MANIFEST_DISKS]; /* new images beside the old ones, -1: none */
+	bool marked;		      /* the mark of this load is set (load_mark.h) */
+	bool torn;		      /* disks are partly old and partly new */
 };
 
 void snapshot_init(struct snapshot *s);
@@ -44,23 +46,38 @@ bool snapshot_has(const struct snapshot *s, unsigned file);
 uint64_t manifest_bytes(const struct manifest *m);
 /** snapshot_fits() - may this VM become what the snapshot holds? Changes nothing. */
 int snapshot_fits(struct host *h, const struct snapshot *s, char *err, size_t err_size);
-/** snapshot_disks_prepare() - write the disks' new images beside the old ones, which stay as they
- * are. Any thread; verified before, and fitting. */
-int snapshot_disks_prepare(struct host *h, struct snapshot *s, vmc_progress_fn *progress, void *arg,
-	char *err, size_t err_size);
 /** snapshot_disks_fit() - are these the disks that the snapshot had? */
 int snapshot_disks_fit(struct host *h, const struct manifest *m, char *err, size_t err_size);
-/** snapshot_disks_swap() - old and new images change places; again undoes it. */
-int snapshot_disks_swap(struct host *h, struct snapshot *s, char *err, size_t err_size);
+/** snapshot_disks_prepare() - write new images beside the old ones, which stay as they are. Any
+ * thread; verified before, and fitting. */
+int snapshot_disks_prepare(struct host *h, struct snapshot *s, vmc_progress_fn *progress, void *arg,
+	char *err, size_t err_size);
+/**
+ * snapshot_disks_put() - the disks become the snapshot's: block devices are written, new images take
+ * the places of the old. From before the first change on there is a mark (load_mark.h).
+ * @load: what --load would be given to do this again. @progress: its answer is ignored, there is no
+ * way back from a device that is half written.
+ * The VM stands still. Any thread. On failure the disks are as they were, or s->torn says that
+ * they are not.
+ */
+int snapshot_disks_put(struct host *h, struct snapshot *s, const char *load,
+	vmc_progress_fn *progress, void *arg, char *err, size_t err_size);
+/** snapshot_disks_back() - and back again, where that can be; else s->torn. Any thread. */
+void snapshot_disks_back(struct host *h, struct snapshot *s);
 /** snapshot_disks_use() - the devices work on the new images from now on; VM paused. */
 void snapshot_disks_use(struct host *h, struct snapshot *s);
+/** snapshot_disks_done() - all is in place: old images and the mark go. Any thread. */
+int snapshot_disks_done(struct host *h, struct snapshot *s, char *err, size_t err_size);
 /** snapshot_disks_forget() - what was prepared and not used is removed. */
 void snapshot_disks_forget(struct host *h, struct snapshot *s);
+/** snapshot_disks_tidy() - at a start, the disks being ours: what a load that was cut off before it
+ * changed anything left beside them is removed. */
+void snapshot_disks_tidy(struct host *h);
 /** snapshot_apply() - the verified snapshot becomes the VM, which must not be running and is left
  * paused. On failure the VM is as it was. */
 int snapshot_apply(struct host *h, const struct snapshot *s, char *err, size_t err_size);
-/** snapshot_put() - snapshot_apply(), with the disks' images that were prepared. */
-int snapshot_put(struct host *h, struct snapshot *s, char *err, size_t err_size);
+/** snapshot_put() - all of this for a VM that begins, in one go. */
+int snapshot_put(struct host *h, struct snapshot *s, const char *load, char *err, size_t err_size);
 
 /** snapshot_save_start() - pause, save the small part, and start the job that does the rest. */
 int snapshot_save_start(

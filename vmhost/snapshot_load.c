@@ -1,7 +1,12 @@
 /*
- * snapshot_load.c - loading and deleting snapshots, and listing them. The worker checks everything
- * while the VM goes on untouched; only then does the main thread pause it and put the snapshot in
- * its place.
+ * snapshot_load.c - loading and deleting snapshots, and listing them.
+ *
+ *   worker  checks everything, writes new images beside the old; the VM goes on untouched
+ *   main    fits? -> pause
+ *   worker  mark -> block devices -> images (snapshot_disks.c)
+ *   main    memory, vCPUs, devices
+ *   worker  the mark goes
+ *   main    resume
  */
 #include "vmhost/control.h"
 #include "vmhost/guest_kernel.h"
@@ -24,7 +29,10 @@
 struct load {
 	struct snapshot snap;
 	char id[SNAPSHOT_ID_SIZE];
-	bool paused;
+	bool paused, was_running;
+	/* what the worker asks the main thread for, and how that went */
+	enum { HOLD, APPLY } step;
+	int rc;
 };
 
 /* ---- does it fit, and making it so ---- */
@@ -114,23 +122,88 @@ int snapshot_apply(struct host *h, const struct snapshot *s, char *err, size_t e
 	return 0;
 }
 
-/* Images first, for that can be undone. */
-int snapshot_put(struct host *h, struct snapshot *s, char *err, size_t err_size)
+/* Disks first, for images can go back to where they were, and memory cannot. */
+int snapshot_put(struct host *h, struct snapshot *s, const char *load, char *err, size_t err_size)
 {
-	char ignored[512];
-	int rc = snapshot_disks_swap(h, s, err, err_size);
+	int rc = snapshot_disks_put(h, s, load, NULL, NULL, err, err_size);
 
 	if (rc < 0)
 		return rc;
 	rc = snapshot_apply(h, s, err, err_size);
-	if (rc < 0)
-		snapshot_disks_swap(h, s, ignored, sizeof(ignored));
-	else
-		snapshot_disks_use(h, s);
-	return rc;
+	if (rc < 0) {
+		snapshot_disks_back(h, s);
+		return rc;
+	}
+	snapshot_disks_use(h, s);
+	return snapshot_disks_done(h, s, err, err_size);
 }
 
 /* ---- the load job ---- */
+
+/* Main thread: the VM stands still from here on. */
+static int hold(struct job *job)
+{
+	struct load *ld = job->ctx;
+	struct host *h = job->host;
+	int rc = snapshot_fits(h, &ld->snap, job->error, sizeof(job->error));
+
+	ld->was_running = vmc_vm_state(h->vm) == VMC_RUNNING;
+	if (rc == 0)
+		rc = host_stop(h, job->error, sizeof(job->error));
+	if (rc == 0)
+		job_hold_vm(job);
+	return rc;
+}
+
+static int apply(struct job *job)
+{
+	struct load *ld = job->ctx;
+	int rc = snapshot_apply(job->host, &ld->snap, job->error, sizeof(job->error));
+
+	if (rc == 0)
+		snapshot_disks_use(job->host, &ld->snap);
+	return rc;
+}
+
+static void load_told(struct job *job)
+{
+	struct load *ld = job->ctx;
+
+	ld->rc = ld->step == HOLD ? hold(job) : apply(job);
+}
+
+static int ask(struct job *job, int step)
+{
+	struct load *ld = job->ctx;
+	int rc;
+
+	ld->step = step;
+	rc = job_ask(job);
+	return rc < 0 ? rc : ld->rc;
+}
+
+/* A whole load from here on: whoever cancels it now is too late. */
+static int load_steps(struct job *job)
+{
+	struct load *ld = job->ctx;
+	char load[128];
+	int rc = ask(job, HOLD);
+
+	if (rc < 0)
+		return rc;
+	snprintf(load, sizeof(load), "%.60s/%s", job->host->def.name, ld->id);
+	rc = snapshot_disks_put(job->host, &ld->snap, load, job_progress, job, job->error,
+		sizeof(job->error));
+	if (rc < 0)
+		return rc;
+	rc = ask(job, APPLY);
+	/* When the process ends here, the disks are the snapshot's: its memory is no longer wanted. */
+	if (rc < 0 && !job->abandoned) {
+		snapshot_disks_back(job->host, &ld->snap);
+		return rc;
+	}
+	return snapshot_disks_done(job->host, &ld->snap, job->error, sizeof(job->error));
+}
 
 static int load_work(struct job *job)
 {
@@ -146,29 +219,11 @@ static int load_work(struct job *job)
 	if (rc == 0)
 		rc = snapshot_disks_prepare(job->host, &ld->snap, job_progress, job, job->error,
 			sizeof(job->error));
-	return rc;
-}
-
-/* On failure the VM goes on as it was. */
-static int put_in_place(struct host *h, struct load *ld, char *err, size_t err_size)
-{
-	bool was_running = vmc_vm_state(h->vm) == VMC_RUNNING;
-	char ignored[256];
-	int rc = snapshot_fits(h, &ld->snap, err, err_size);
-
-	if (rc == 0)
-		rc = host_stop(h, err, err_size);
-	if (rc < 0)
-		return rc;
-	rc = snapshot_put(h, &ld->snap, err, err_size);
-	if (rc < 0) {
-		if (was_running)
-			host_cont(h, ignored, sizeof(ignored));
-		return rc;
+	if (rc == 0 && job->cancel) {
+		snprintf(job->error, sizeof(job->error), "cancelled");
+		rc = -ECANCELED;
 	}
-	if (ld->snap.manifest.running && !ld->paused)
-		rc = host_cont(h, err, err_size);
-	return rc;
+	return rc == 0 ? load_steps(job) : rc;
 }
 
 static void prefix(char *text, size_t size, const char *id)
@@ -179,18 +234,34 @@ static void prefix(char *text, size_t size, const char *id)
 	snprintf(text, size, "snapshot %s: %.400s", id, copy);
 }
 
+/* The VM goes on: as the snapshot, or, when the load failed, as it was. */
+static int go_on(struct job *job, int rc)
+{
+	struct load *ld = job->ctx;
+	struct host *h = job->host;
+	char ignored[256];
+
+	job_release_vm(job);
+	if (ld->snap.torn) {
+		snprintf(h->torn, sizeof(h->torn), "%s", job->error);
+		snprintf(h->reason, sizeof(h->reason), "a load failed: %s", job->error);
+		log_line(h->log, "the disks are partly as they were and partly the snapshot's");
+	} else if (rc < 0 && ld->was_running) {
+		host_cont(h, ignored, sizeof(ignored));
+	} else if (rc == 0) {
+		h->torn[0] = '\0';
+		if (ld->snap.manifest.running && !ld->paused)
+			rc = host_cont(h, job->error, sizeof(job->error));
+	}
+	return rc;
+}
+
 static int load_end(struct job *job, int rc)
 {
 	struct load *ld = job->ctx;
 
-	if (rc == 0 && job->cancel) {
-		snprintf(job->error, sizeof(job->error), "cancelled");
-		rc = -ECANCELED;
-	}
-	if (rc == 0 && !job->host->quitting) {
-		job->holds_vm = false; /* host_stop() and host_cont() below are the job's own */
-		rc = put_in_place(job->host, ld, job->error, sizeof(job->error));
-	}
+	if (!job->host->quitting)
+		rc = go_on(job, rc);
 	if (rc < 0 && *job->error)
 		prefix(job->error, sizeof(job->error), ld->id);
 	snapshot_disks_forget(job->host, &ld->snap);
@@ -203,6 +274,7 @@ static const struct job_ops load_ops = {
 	.type = "snapshot-load",
 	.status = "restore-vm",
 	.work = load_work,
+	.told = load_told,
 	.end = load_end,
 };
 
@@ -266,6 +338,8 @@ int snapshot_delete_start(
 
 	if (!job_can_start(h->jobs, job_id, err, err_size))
 		return -EBUSY;
+	if (host_refuse_torn(h, err, err_size)) /* it may be the only way out */
+		return -EIO;
 	ld = calloc(1, sizeof(*ld));
 	if (!ld) {
 		snprintf(err, err_size, "out of memory");

@@ -371,14 +371,8 @@ static int may_save(
 			vmc_state_name(state));
 		return -EINVAL;
 	}
-	for (unsigned i = 0; i < h->disks.n; i++)
-		if (!h->disks.config[i].read_only && h->disks.image[i].block_device) {
-			snprintf(err, err_size,
-				"disk%u (%.256s) is a block device, and a snapshot holds image files "
-				"only; copy it into a file, or make it read-only",
-				i, h->disks.config[i].path);
-			return -EOPNOTSUPP;
-		}
+	if (host_refuse_torn(h, err, err_size))
+		return -EIO;
 	rc = *name ? snapshot_find(h->broker, name, id, err, err_size) : -ENOENT;
 	if (rc == 0 || rc == -EEXIST) {
 		snprintf(err, err_size,

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "vmhost/console.h"
+#include "vmhost/load_mark.h"
 #include "vmhost/manifest.h"
 #include <jansson.h>
 #define XXH_INLINE_ALL
@@ -31,6 +32,26 @@ static void parse(const char *text, size_t len)
 		if (manifest_chunk_gpa(&m, i) % 4096)
 			abort();
 	manifest_free(&m);
+}
+
+/* The mark of a load: what is good is written and read again as it was. */
+static void parse_mark(const char *text, size_t len)
+{
+	struct load_mark m, again;
+	char *dump;
+
+	if (load_mark_parse(&m, text, len) < 0)
+		return;
+	dump = load_mark_text(&m);
+	if (!dump || load_mark_parse(&again, dump, strlen(dump)) < 0 || again.n != m.n)
+		abort();
+	for (unsigned i = 0; i < m.n; i++)
+		if (strcmp(m.disk[i].path, again.disk[i].path) || m.disk[i].was != again.disk[i].was ||
+			m.disk[i].ino != again.disk[i].ino)
+			abort();
+	load_mark_free(&again);
+	load_mark_free(&m);
+	free(dump);
 }
 
 static void with_checksum(const char *text, size_t len)
@@ -62,6 +83,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct vmc_in in;
 
 	parse((const char *)data, size);
+	parse_mark((const char *)data, size);
 	with_checksum((const char *)data, size);
 	vmc_in_init(&in, data, size);
 	for (int i = 0; i < 2 && console_check(&in) == 0; i++)

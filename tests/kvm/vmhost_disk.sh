@@ -198,7 +198,7 @@ check "nothing was lost" test "$(read_mem $S 1)-$(on_host 12000)-$(status)" = 00
 con_close; pid=$(pid_of f); qmp quit >/dev/null; qmp_close; wait_for 10 gone "$pid"
 
 # ---- without io_uring
-"$build/tests/lib/no_uring" "$vm" --name u --kernel guest:shell --memory 64M --disk "$img" 2>"$tap_dir/start.err" ||
+"$build/tests/lib/lacking" uring "$vm" --name u --kernel guest:shell --memory 64M --disk "$img" 2>"$tap_dir/start.err" ||
 	not_ok "starts: $(cat "$tap_dir/start.err")"
 con_open u; qmp_open u; wait_for 10 shows 'shell>'; disk_up u
 check "where io_uring is refused, threads do it" test "$(info '."x-engine"')" = threads
