@@ -31,6 +31,16 @@ struct form {
 
 extern const struct panel_ops panel_newvm;
 
+/* What was typed last: a start may fail after the form has closed, and the next form begins with it. */
+static char typed[FIELDS][sizeof(((struct line_editor *)NULL)->text)];
+
+static bool failed_before(struct ui *ui)
+{
+	const struct ui_vm *vm = vms_find(ui, typed[F_NAME]);
+
+	return typed[F_NAME][0] && (vm == NULL || (!vm_is_live(vm) && vm->link != VM_STARTING));
+}
+
 struct panel *newvm_form(struct ui *ui)
 {
 	struct form *f = calloc(1, sizeof(*f));
@@ -42,7 +52,9 @@ struct panel *newvm_form(struct ui *ui)
 	f->p.ui = ui;
 	f->p.ops = &panel_newvm;
 	for (i = 0; i < FIELDS; i++)
-		editor_set(&f->ed[i], fields[i].initial);
+		editor_set(&f->ed[i], failed_before(ui) ? typed[i] : fields[i].initial);
+	if (failed_before(ui))
+		return &f->p;
 	for (i = 1; i < 1000; i++) {
 		snprintf(name, sizeof(name), "vm%d", i);
 		if (vms_find(ui, name) == NULL)
@@ -113,6 +125,8 @@ static enum panel_result submit(struct form *f)
 	char kernel[sizeof(value[0]) - 8];
 	int i, n = 0;
 
+	for (i = 0; i < FIELDS; i++)
+		memcpy(typed[i], f->ed[i].text, sizeof(typed[i]));
 	for (i = 1; i < FIELDS; i++) {
 		if (f->ed[i].len == 0)
 			continue;

@@ -123,12 +123,15 @@ static int set_number(
 	void *base, const struct def_setting *set, uint64_t v, char *err, size_t err_size)
 {
 	char low[32], high[32], got[32];
+	bool bytes;
 
 	if (v < set->min || v > set->max) {
 		show(set->type, set->min, low, sizeof(low));
 		show(set->type, set->max, high, sizeof(high));
 		show(set->type, v, got, sizeof(got));
-		snprintf(err, err_size, "%s is out of range: %s to %s", got, low, high);
+		bytes = set->type == DEF_SIZE && v && v < 65536 && v < set->min && v * MIB >= set->min;
+		snprintf(err, err_size, "%s is out of range: %s to %s%s%s%s", got, low, high,
+			bytes ? "; without a unit it is bytes: write " : "", bytes ? got : "", bytes ? "M" : "");
 		return -EINVAL;
 	}
 	*(uint64_t *)((char *)base + set->offset) = v;

@@ -196,9 +196,12 @@ int net_spec(const struct vm_def *def, unsigned index, struct net_spec *spec, ch
 	if (rc == 0 && spec->tap && d->forward.n)
 		rc = bad(why, sizeof(why), ": only user networking forwards ports",
 			d->forward.text[0], "; a guest behind a tap is reached directly");
-	if (rc == 0 && spec->tap && (!d->ifname || !*d->ifname || strpbrk(d->ifname, "/ %")))
-		rc = bad(why, sizeof(why), " is no interface's name", d->ifname ? d->ifname : "",
-			"; a tap needs one: ifname = \"tap0\"");
+	if (rc == 0 && spec->tap && (!d->ifname || !*d->ifname)) {
+		snprintf(why, sizeof(why), "a tap needs a name: ifname = \"tap0\", or --net tap,ifname=tap0");
+		rc = -EINVAL;
+	}
+	if (rc == 0 && spec->tap && strpbrk(d->ifname, "/ %"))
+		rc = bad(why, sizeof(why), " is no interface's name", d->ifname, "; ip link lists those there are");
 	if (rc == 0 && spec->tap && !d->ipv6)
 		rc = bad(why, sizeof(why), ": what a tap carries is not looked at", "ipv6",
 			"; ipv6 belongs to user networking, switch it off in the guest");

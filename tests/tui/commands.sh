@@ -49,6 +49,10 @@ try_new() {
 	check "new: the form starts it" wait_for 10 running formed
 	"$vitrine" stop --force formed >/dev/null
 	wait_for 10 unlisted formed
+	keys n; see 'A new VM'; keys Tab Tab Tab Tab; T send-keys -t "=t:" -l /none/such; keys Enter
+	expect "new: what is wrong is said" 'disk /none/such: there is no such file'
+	keys n; expect "new: and what was typed is still there" '/none/such'
+	keys Escape; gone 'A new VM'
 }
 try_pause() {
 	keys p
