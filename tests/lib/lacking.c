@@ -12,7 +12,7 @@ static int lack(scmp_filter_ctx ctx, const char *what)
 		return seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(io_uring_setup), 0);
 	if (!strcmp(what, "exchange")) /* renameat2() with RENAME_EXCHANGE */
 		return seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EINVAL), SCMP_SYS(renameat2), 1,
-			SCMP_A4(SCMP_CMP_EQ, RENAME_EXCHANGE));
+			(struct scmp_arg_cmp){4, SCMP_CMP_EQ, RENAME_EXCHANGE, 0});
 	if (!strcmp(what, "link")) /* as vfat says it */
 		return seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(linkat), 0);
 	if (!strcmp(what, "zeroing")) /* fallocate(), as old loop devices answer */

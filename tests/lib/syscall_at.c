@@ -132,11 +132,14 @@ static pid_t begin(char **argv)
 {
 	scmp_filter_ctx ctx;
 	int go[2];
-	char c;
 	pid_t pid;
+	char c;
 
-	if (pipe(go) < 0 || (pid = fork()) < 0)
-		die("syscall_at");
+	if (pipe(go) < 0)
+		die("syscall_at: pipe");
+	pid = fork();
+	if (pid < 0)
+		die("syscall_at: fork");
 	if (pid) {
 		if (ptrace(PTRACE_SEIZE, pid, NULL,
 			    (void *)(PTRACE_O_TRACESECCOMP | PTRACE_O_TRACEFORK |
