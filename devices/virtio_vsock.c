@@ -172,6 +172,7 @@ static bool again(struct ring *r)
 	uint16_t n = r->n, heads[QUEUE];
 
 	relay_clear(&r->relay);
+	r->n = 0;
 	if (!q->ready)
 		return true;
 	if ((uint16_t)(q->next_avail - q->used_idx) != n) {
@@ -180,7 +181,6 @@ static bool again(struct ring *r)
 		return false;
 	}
 	memcpy(heads, r->head, sizeof(heads));
-	r->n = 0;
 	for (unsigned i = 0; i < n; i++) {
 		if (virtq_chain_at(q, heads[i], &r->s->chain) < 0)
 			return false;
@@ -329,6 +329,8 @@ static void vsock_describe(const struct vdev *v, char *note, size_t size)
 		(unsigned long long)s->ring[RX].packets, (unsigned long long)s->ring[TX].packets);
 }
 
+/* What vhost was done with while the guest allowed no access to its memory counts as under way: it is of
+ * connections that are gone after a load. */
 static void vsock_save(struct vdev *v, struct vmc_out *out)
 {
 	const struct vsock *s = vsock(v);

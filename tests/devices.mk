@@ -91,10 +91,15 @@ tests_fuzz_fuzz_virtio_blk_SOURCES = tests/fuzz/fuzz_virtio_blk.c tests/fuzz/rea
 tests_fuzz_fuzz_virtio_blk_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
 tests_fuzz_fuzz_virtio_blk_LDADD = $(DEVTEST_LIBS)
 tests_fuzz_fuzz_virtio_blk_LDFLAGS = $(AM_LDFLAGS) $(LIBFUZZER_LDFLAGS)
+noinst_PROGRAMS += tests/fuzz/fuzz_virtio_vsock
+tests_fuzz_fuzz_virtio_vsock_SOURCES = tests/fuzz/fuzz_virtio_vsock.c tests/fuzz/reader.h tests/lib/fakevhost.h tests/lib/fakevhost.c
+tests_fuzz_fuzz_virtio_vsock_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
+tests_fuzz_fuzz_virtio_vsock_LDADD = $(DEVTEST_LIBS)
+tests_fuzz_fuzz_virtio_vsock_LDFLAGS = $(AM_LDFLAGS) $(LIBFUZZER_LDFLAGS)
 noinst_PROGRAMS += tests/fuzz/fuzz_virtio_memory
 tests_fuzz_fuzz_virtio_memory_SOURCES = tests/fuzz/fuzz_virtio_memory.c tests/fuzz/reader.h
 tests_fuzz_fuzz_virtio_memory_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
 tests_fuzz_fuzz_virtio_memory_LDADD = $(DEVTEST_LIBS)
 tests_fuzz_fuzz_virtio_memory_LDFLAGS = $(AM_LDFLAGS) $(LIBFUZZER_LDFLAGS)
 endif
-EXTRA_DIST += tests/fuzz/corpus/virtio_blk tests/fuzz/corpus/virtio_memory
+EXTRA_DIST += tests/fuzz/corpus/virtio_blk tests/fuzz/corpus/virtio_memory tests/fuzz/corpus/virtio_vsock

@@ -36,6 +36,14 @@ static int copy_all(int to, const char *buf, ssize_t n)
 	return 0;
 }
 
+/* A connection that was reset: poll() says that there is an error, and read() "not connected". */
+static int error_of(int s)
+{
+	socklen_t len = sizeof(errno);
+
+	return getsockopt(s, SOL_SOCKET, SO_ERROR, &errno, &len) < 0 ? -1 : errno;
+}
+
 static int talk(int s)
 {
 	struct pollfd p[2] = {{.fd = s, .events = POLLIN}, {.fd = 0, .events = POLLIN}};
@@ -44,6 +52,8 @@ static int talk(int s)
 	while (p[0].fd >= 0) {
 		if (poll(p, 2, -1) < 0)
 			return fail("poll");
+		if (p[0].revents & POLLERR && error_of(s))
+			return fail("connection");
 		if (p[1].revents) {
 			ssize_t n = read(0, buf, sizeof(buf));
 

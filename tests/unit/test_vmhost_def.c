@@ -62,7 +62,7 @@ static void test_whole_file(void **state)
 	put("memory = \"2G\";\nvcpus = 4;\nkernel = \"boot/vmlinux\";\ncmdline = \"console=hvc0 "
 	    "quiet\";\n"
 	    "console = { cols = 132; rows = 43; history = \"64K\"; };\nsnapshots = false;\n"
-	    "on_shutdown = \"exit\";\nsandbox = false;\ndirty_ring = 4096;\npaused = true;\n");
+	    "on_shutdown = \"exit\";\nsandbox = false;\ndirty_ring = 4096;\npaused = true;\nvsock = 4294967294L;\n");
 	def_init(&def);
 	if (def_read_file(&def, path, err, sizeof(err)) < 0)
 		fail_msg("%s", err);
@@ -79,6 +79,7 @@ static void test_whole_file(void **state)
 	assert_true(def.paused);
 	assert_string_equal(def.on_shutdown, "exit");
 	assert_int_equal(def.dirty_ring, 4096);
+	assert_true(def.vsock == 0xfffffffe);
 	assert_true(def_given(&def, "memory") && def_given(&def, "console.cols"));
 	assert_false(def_given(&def, "initrd"));
 	assert_int_equal(def_check(&def, err, sizeof(err)), 0);
@@ -106,6 +107,9 @@ static void test_types_and_ranges(void **state)
 		"1: cpu: \"avx22\" is no CPU feature (names are those of /proc/cpuinfo); near it are avx2");
 	refused("cpu = \"haswell\";", "1: cpu: \"haswell\" is neither host nor baseline");
 	refused("on_panic = \"reset\";", "1: on_panic: \"reset\" is none of go-on|pause");
+	refused("vsock = 2;", "1: vsock: 2 is out of range: 3 to 4294967294");
+	refused("vsock = 4294967295L;", "1: vsock: 4294967295 is out of range: 3 to 4294967294");
+	refused("vsock = true;", "1: \"vsock\" must be a whole number");
 	refused("vcpus = 2.5;", "1: \"vcpus\" must be a whole number");
 	refused("memory = \"12X\";", "1: memory: \"12X\" is not a size; write 256M");
 	refused("memory = \"1K\";", "1: memory: 1K is out of range: 1M to 1024G");

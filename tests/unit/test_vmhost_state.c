@@ -133,6 +133,7 @@ static void sample_manifest(struct manifest *m)
 	m->running = true;
 	m->memory = m->memory_size = 10 << 20;
 	m->vcpus = 2;
+	m->vsock = 0xfffffffe;
 	m->cols = 80;
 	m->rows = 24;
 	strcpy(m->kernel, "/boot/k");
@@ -175,6 +176,7 @@ static void test_manifest_round(void **state)
 	assert_string_equal(a.name, b.name);
 	assert_string_equal(a.kernel, b.kernel);
 	assert_true(b.running && b.memory == a.memory && b.vcpus == 2 && b.nregions == 2);
+	assert_true(b.vsock == 0xfffffffe);
 	assert_true(b.regions[1].gpa == 1ull << 32 && b.regions[1].size == 4 << 20);
 	assert_true(b.state_sum == a.state_sum && b.nchunks == 3 && b.chunk_sums[2] == 42);
 	assert_true(manifest_chunk_gpa(&b, 0) == 0 && manifest_chunk_gpa(&b, 1) == 4 << 20);
