@@ -1,6 +1,7 @@
 /* broker.c - the asking half, and making the other. See broker.h. Any thread of the VM's process.
  */
 #include "vmhost/broker.h"
+#include "vmhost/packet.h"
 #include "vmhost/sandbox.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -161,48 +162,21 @@ fail:
 	return rc;
 }
 
-static int take_fd(struct msghdr *msg)
-{
-	struct cmsghdr *c = CMSG_FIRSTHDR(msg);
-	int fd = -1;
-
-	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
-		c->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(&fd, CMSG_DATA(c), sizeof(fd));
-	return fd;
-}
-
 /* One request, one answer. Return: its rc; @fd: what came with it, -1 when nothing did. */
 static int ask(
 	struct broker *b, const struct broker_request *req, struct broker_answer *ans, int *fd)
 {
-	union {
-		char buf[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control;
-	struct iovec iov = {ans, sizeof(*ans)};
-	struct msghdr msg = {.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control.buf,
-		.msg_controllen = sizeof(control.buf)};
-	ssize_t n;
+	int rc;
 
 	*fd = -1;
 	if (!b)
 		return -EOPNOTSUPP;
 	pthread_mutex_lock(&b->lock);
-	n = send(b->sock, req, sizeof(*req), MSG_NOSIGNAL);
-	if (n == sizeof(*req)) {
-		do
-			n = recvmsg(b->sock, &msg, MSG_CMSG_CLOEXEC);
-		while (n < 0 && errno == EINTR);
-	}
+	rc = packet_send(b->sock, req, sizeof(*req), NULL, 0);
+	if (rc == 0)
+		rc = packet_recv(b->sock, true, ans, sizeof(*ans), fd);
 	pthread_mutex_unlock(&b->lock);
-	if (n != sizeof(*ans))
-		return -EPIPE; /* the broker has gone */
-	*fd = take_fd(&msg);
-	/* It sent one, and there was no number left for it here. */
-	return msg.msg_flags & MSG_CTRUNC ? -EMFILE : ans->rc;
+	return rc == 1 ? ans->rc : rc;
 }
 
 /* @fd: what came with the answer, or -1; the caller's on success. */

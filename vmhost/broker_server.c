@@ -4,6 +4,7 @@
  */
 #include "vmhost/broker.h"
 #include "vmhost/disk_open.h"
+#include "vmhost/packet.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -363,29 +364,6 @@ static int serve_one(
 	}
 }
 
-static int answer(int sock, struct broker_answer *ans, int fd)
-{
-	union {
-		char buf[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control;
-	struct iovec iov = {ans, sizeof(*ans)};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
-	struct cmsghdr *c;
-
-	if (fd >= 0) {
-		memset(&control, 0, sizeof(control));
-		msg.msg_control = control.buf;
-		msg.msg_controllen = sizeof(control.buf);
-		c = CMSG_FIRSTHDR(&msg);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(c), &fd, sizeof(fd));
-	}
-	return sendmsg(sock, &msg, MSG_NOSIGNAL) == sizeof(*ans) ? 0 : -1;
-}
-
 void broker_serve(int sock, const struct broker_folders *f)
 {
 	struct server s = {sock, f->fd[FOLDER_RUN], f->fd[FOLDER_SNAP], f, {IN_PLACE}};
@@ -403,7 +381,7 @@ void broker_serve(int sock, const struct broker_folders *f)
 		ans.rc = serve_one(&s, &req, &ans, &fd);
 		if (ans.rc > 0)
 			ans.rc = 0;
-		if (answer(sock, &ans, fd) < 0)
+		if (packet_send(sock, &ans, sizeof(ans), &fd, fd >= 0) < 0)
 			break;
 		if (fd >= 0)
 			close(fd);

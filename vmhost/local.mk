@@ -41,6 +41,7 @@ libvmhost_la_SOURCES = \
 	vmhost/net_tap.c \
 	vmhost/manifest.c vmhost/manifest.h \
 	vmhost/options.c vmhost/options.h \
+	vmhost/packet.c vmhost/packet.h \
 	vmhost/qmp.c vmhost/qmp.h \
 	vmhost/qmp_line.c vmhost/qmp_line.h \
 	vmhost/ready.c vmhost/ready.h \

@@ -6,6 +6,7 @@
 #include "vmhost/control.h"
 #include "vmhost/host.h"
 #include "vmhost/log.h"
+#include "vmhost/packet.h"
 #include "vmhost/qmp.h"
 #include <errno.h>
 #include <event2/event.h>
@@ -17,6 +18,8 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+_Static_assert(DEV_NET_BATCH <= PACKET_BATCH, "a batch goes in one call");
 
 /* ---- frames ---- */
 
@@ -64,21 +67,16 @@ static void user_lost(struct net *n);
 static void user_output(void *host, struct dev_net_batch *b)
 {
 	struct net *n = host;
-	struct mmsghdr msg[DEV_NET_BATCH];
 	struct iovec iov[DEV_NET_BATCH];
 
 	while (n->fd >= 0 && b->next < b->n) {
 		unsigned count = b->n - b->next, i;
 		int sent;
 
-		memset(msg, 0, count * sizeof(msg[0]));
-		for (i = 0; i < count; i++) {
-			iov[i].iov_base = b->slot[b->next + i] + DEV_NET_HDR;
-			iov[i].iov_len = b->len[b->next + i] - DEV_NET_HDR;
-			msg[i].msg_hdr.msg_iov = &iov[i];
-			msg[i].msg_hdr.msg_iovlen = 1;
-		}
-		sent = sendmmsg(n->fd, msg, count, MSG_DONTWAIT | MSG_NOSIGNAL);
+		for (i = 0; i < count; i++)
+			iov[i] = (struct iovec){b->slot[b->next + i] + DEV_NET_HDR,
+				b->len[b->next + i] - DEV_NET_HDR};
+		sent = packets_send(n->fd, iov, count);
 		if (sent > 0) {
 			b->next += (unsigned)sent;
 			n->used = true;
@@ -102,13 +100,9 @@ static void user_input(void *host, struct dev_net_batch *b)
 
 	if (n->fd < 0)
 		return;
-	memset(msg, 0, sizeof(msg));
-	for (unsigned i = 0; i < DEV_NET_BATCH; i++) {
+	for (unsigned i = 0; i < DEV_NET_BATCH; i++)
 		iov[i] = (struct iovec){b->slot[i] + DEV_NET_HDR, DEV_NET_FRAME_MAX};
-		msg[i].msg_hdr.msg_iov = &iov[i];
-		msg[i].msg_hdr.msg_iovlen = 1;
-	}
-	got = recvmmsg(n->fd, msg, DEV_NET_BATCH, MSG_DONTWAIT, NULL);
+	got = packets_recv(n->fd, iov, DEV_NET_BATCH, msg);
 	if (got < 0) {
 		if (errno != EAGAIN && errno != EINTR)
 			user_lost(n);

@@ -9,6 +9,7 @@
  * that one file, freshly opened, for it may be a link, and be replaced at any time.
  */
 #include "vmhost/net.h"
+#include "vmhost/packet.h"
 #include "vmhost/sandbox.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -40,54 +41,15 @@ struct keeper {
 
 int net_news_send(int sock, const struct net_news *n, const int *fds, unsigned nfds)
 {
-	union {
-		char buf[CMSG_SPACE(2 * sizeof(int))];
-		struct cmsghdr align;
-	} control = {{0}};
-	struct iovec iov = {(void *)n, sizeof(*n)};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
-	struct cmsghdr *c;
-
-	if (nfds) {
-		msg.msg_control = control.buf;
-		msg.msg_controllen = CMSG_SPACE(nfds * sizeof(int));
-		c = CMSG_FIRSTHDR(&msg);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(nfds * sizeof(int));
-		memcpy(CMSG_DATA(c), fds, nfds * sizeof(int));
-	}
-	return sendmsg(sock, &msg, MSG_NOSIGNAL) == (ssize_t)sizeof(*n) ? 0 : -EPIPE;
+	return packet_send(sock, n, sizeof(*n), fds, nfds);
 }
 
 int net_news_read(int sock, bool wait, struct net_news *n, int *fd)
 {
-	union {
-		char buf[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control;
-	struct iovec iov = {n, sizeof(*n)};
-	struct msghdr msg = {.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control.buf,
-		.msg_controllen = sizeof(control.buf)};
-	struct cmsghdr *c;
-	ssize_t len;
+	int rc = packet_recv(sock, wait, n, sizeof(*n), fd);
 
-	*fd = -1;
-	do
-		len = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC | (wait ? 0 : MSG_DONTWAIT));
-	while (len < 0 && errno == EINTR);
-	if (len < 0 && errno == EAGAIN)
-		return 0;
-	if (len != (ssize_t)sizeof(*n))
-		return -EPIPE;
-	c = CMSG_FIRSTHDR(&msg);
-	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
-		c->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(fd, CMSG_DATA(c), sizeof(*fd));
 	n->text[sizeof(n->text) - 1] = '\0';
-	return 1;
+	return rc == -EMFILE ? 1 : rc; /* news all the same, without a descriptor */
 }
 
 static int64_t now_ms(void)

@@ -10,6 +10,7 @@
  * connection dies of a pause.
  */
 #include "vmhost/net_slirp.h"
+#include "vmhost/packet.h"
 #include "vmhost/sandbox.h"
 #include <arpa/inet.h>
 #include <errno.h>
@@ -76,21 +77,16 @@ static int64_t now_ns(void)
 static bool flush(struct slirpd *d)
 {
 	while (d->next < d->nframes) {
-		struct mmsghdr msg[DEV_NET_BATCH];
 		struct iovec iov[DEV_NET_BATCH];
 		unsigned n = d->nframes - d->next, i;
 		int sent;
 
 		if (n > DEV_NET_BATCH)
 			n = DEV_NET_BATCH;
-		memset(msg, 0, n * sizeof(msg[0]));
-		for (i = 0; i < n; i++) {
-			iov[i].iov_base = d->out + d->frame[d->next + i].off;
-			iov[i].iov_len = d->frame[d->next + i].len;
-			msg[i].msg_hdr.msg_iov = &iov[i];
-			msg[i].msg_hdr.msg_iovlen = 1;
-		}
-		sent = sendmmsg(d->frames, msg, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+		for (i = 0; i < n; i++)
+			iov[i] = (struct iovec){d->out + d->frame[d->next + i].off,
+				d->frame[d->next + i].len};
+		sent = packets_send(d->frames, iov, n);
 		if (sent < 0) {
 			if (errno == EAGAIN || errno == ENOBUFS || errno == EINTR)
 				return false;
@@ -256,13 +252,9 @@ static int from_guest(struct slirpd *d)
 	struct iovec iov[DEV_NET_BATCH];
 	int n;
 
-	memset(msg, 0, sizeof(msg));
-	for (int i = 0; i < DEV_NET_BATCH; i++) {
+	for (int i = 0; i < DEV_NET_BATCH; i++)
 		iov[i] = (struct iovec){d->in[i], sizeof(d->in[i])};
-		msg[i].msg_hdr.msg_iov = &iov[i];
-		msg[i].msg_hdr.msg_iovlen = 1;
-	}
-	n = recvmmsg(d->frames, msg, DEV_NET_BATCH, MSG_DONTWAIT, NULL);
+	n = packets_recv(d->frames, iov, DEV_NET_BATCH, msg);
 	if (n < 0) {
 		if (errno == EAGAIN || errno == EINTR)
 			return 0;
