@@ -90,11 +90,10 @@ static int term_value(const char *term, const struct expr_env *env, struct expr_
 
 	if (rc != -ENOENT)
 		return rc;
-	if (!isdigit((unsigned char)*term) && env->symbol && env->symbol(env->arg, term, v) == 0) {
-		out->is_virtual = true;
-		return 0;
-	}
-	return number_term(term, v);
+	rc = isdigit((unsigned char)*term) || !env->symbol ? -ENOENT : env->symbol(env->arg, term, v);
+	out->is_virtual |= rc == 0;
+	out->wants_symbol |= rc == -EAGAIN;
+	return rc == -ENOENT ? number_term(term, v) : rc;
 }
 
 /* Copies the next term without blanks; returns what follows it. */

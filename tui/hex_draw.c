@@ -112,6 +112,8 @@ static void where(struct hex_panel *hp, char *out, size_t size)
 	n = strlen(out);
 	if (syms && vmc_symbols_find(syms, hp->cursor, sym, sizeof(sym)) == 0)
 		snprintf(out + n, size - n, "%s%s", n ? " · " : "", sym);
+	else if (hp->virt && hp->at_addr == hp->cursor && hp->at_name[0])
+		snprintf(out + n, size - n, "%s%s", n ? " · " : "", hp->at_name);
 }
 
 /* The value at the cursor as 1, 2, 4 and 8 little-endian bytes. */

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "tui/expr.h"
 #include "tui/view_hex.h"
 
 static struct hex_panel *alive; /* every hex panel there is; few */
@@ -100,43 +99,6 @@ static void turn_page(struct hex_panel *hp, int64_t by)
 	hex_read(hp);
 }
 
-/* ---- addresses that people type ---- */
-
-static int find_symbol(void *arg, const char *name, uint64_t *addr)
-{
-	struct vmc_symbols *syms = ui_vm_symbols(arg);
-
-	return syms ? vmc_symbols_lookup(syms, name, addr) : -ENOENT;
-}
-
-static void go_expr(struct hex_panel *hp, const char *text, const struct vmc_regs *regs, const struct vmc_sregs *sregs)
-{
-	const struct expr_env env = { regs, sregs, find_symbol, hp->p.vm };
-	struct expr_result r;
-	char err[160];
-	int rc = expr_eval(text, &env, &r, err, sizeof(err));
-
-	if (rc == -EAGAIN) { /* the registers come with the next sample */
-		if (regs)
-			return;
-		snprintf(hp->want_expr, sizeof(hp->want_expr), "%s", text);
-		ui_want(&hp->p);
-	} else if (rc < 0) {
-		ui_warn(hp->p.ui, "%s", err);
-	} else {
-		/* cr3 is physical, rip and symbols are virtual, a plain number is whatever is shown */
-		hex_go(hp, r.value, r.is_virtual || (hp->virt && !r.uses_regs));
-	}
-}
-
-static void goto_prompted(void *arg, const char *text)
-{
-	struct hex_panel *hp = arg;
-
-	if (text && *text && hex_alive(hp))
-		go_expr(hp, text, NULL, NULL);
-}
-
 /* ---- samples and time ---- */
 
 static void hex_want(struct panel *p, struct vmc_subscription *sub)
@@ -146,7 +108,7 @@ static void hex_want(struct panel *p, struct vmc_subscription *sub)
 	sub->topics |= VMC_SUB_STATS;
 	if (!hp->map.n)
 		sub->topics |= VMC_SUB_MAP;
-	if (hp->want_expr[0])
+	if (hp->want_regs)
 		sub->topics |= VMC_SUB_REGS;
 	if (!sub->interval_ms || sub->interval_ms > 500)
 		sub->interval_ms = 500;
@@ -156,7 +118,6 @@ static enum panel_result hex_sample(struct panel *p, const struct vmc_sample *s)
 {
 	struct hex_panel *hp = (struct hex_panel *)p;
 	bool had_map = hp->map.n > 0;
-	char text[sizeof(hp->want_expr)];
 
 	if (s->ncpus)
 		hp->ncpus = s->ncpus;
@@ -166,12 +127,9 @@ static enum panel_result hex_sample(struct panel *p, const struct vmc_sample *s)
 		view_map_take(&hp->map, s);
 	if (!had_map && hp->map.n)
 		ui_want(p);
-	if (!hp->want_expr[0] || hp->cpu >= s->ncpus || !s->cpus[hp->cpu].has_regs)
+	if (!hp->want_regs || hp->cpu >= s->ncpus || !s->cpus[hp->cpu].has_regs)
 		return had_map ? PANEL_HANDLED : PANEL_REDRAW;
-	memcpy(text, hp->want_expr, sizeof(text));
-	hp->want_expr[0] = '\0';
-	ui_want(p);
-	go_expr(hp, text, &s->cpus[hp->cpu].regs, &s->cpus[hp->cpu].sregs);
+	hex_take_regs(hp, &s->cpus[hp->cpu].regs, &s->cpus[hp->cpu].sregs);
 	return PANEL_REDRAW;
 }
 
@@ -181,6 +139,7 @@ static enum panel_result hex_panel_tick(struct panel *p, uint64_t now_ms)
 
 	look_where_asked(hp);
 	hex_tick(hp, now_ms);
+	hex_name_cursor(hp);
 	return PANEL_HANDLED; /* what comes in marks the panel */
 }
 
@@ -318,9 +277,9 @@ static int goto_exec(struct ui_cmd_call *call)
 	if (!hp)
 		return -EINVAL;
 	if (call->argc > 1)
-		go_expr(hp, call->argv[1], NULL, NULL);
+		hex_goto(hp, call->argv[1]);
 	else
-		ui_prompt(hp->p.ui, "go to (address, symbol+offset, register)", "", goto_prompted, hp);
+		hex_goto_prompt(hp);
 	return 0;
 }
 

@@ -1,6 +1,6 @@
 /*
- * view_hex.h - the parts of the hex view: view_hex.c (keys, going to places), hex_fetch.c (reading what is shown),
- * hex_find.c (searching, writing), hex_draw.c. Screen thread.
+ * view_hex.h - the parts of the hex view: view_hex.c (keys), hex_goto.c (addresses as people type them, names),
+ * hex_fetch.c (reading what is shown), hex_find.c (searching, writing), hex_draw.c. Screen thread.
  */
 #ifndef TUI_VIEW_HEX_H
 #define TUI_VIEW_HEX_H
@@ -10,6 +10,7 @@
 #define HEX_CHUNKS   (HEX_WINDOW / 4096 + 2)
 #define HEX_PATTERN  64
 #define HEX_HISTORY  16
+#define HEX_NAMES    4	  /* symbols in one address */
 #define HEX_FRESH    3	  /* readings for which a changed byte stays marked */
 
 /* What is known of a stretch of memory, in the address space it was asked in. */
@@ -52,7 +53,18 @@ struct hex_panel {
 	char problem[128];	       /* why nothing can be read, "" */
 	unsigned goto_seq;
 
-	char want_expr[96];	       /* an address that waits for registers, "" */
+	char want_expr[96];	       /* an address that waits for registers or for the guest's symbols, "" */
+	struct hex_name {	       /* what the guest's kernel said of the names in it */
+		char name[96];
+		uint64_t addr;
+		enum { NAME_NEW, NAME_ASKED, NAME_FOUND, NAME_MISSING } state;
+	} names[HEX_NAMES];
+	unsigned nnames;
+	bool want_regs;
+	char no_name[160];	       /* why one of them was not found, "" */
+	uint64_t at_addr;	       /* virtual address whose name was asked for last */
+	char at_name[160];	       /* it, "" */
+	bool at_asked;
 	struct hex_place back[HEX_HISTORY];
 	unsigned nback;
 
@@ -83,6 +95,15 @@ void hex_find_prompt(struct hex_panel *hp);
 void hex_find_next(struct hex_panel *hp);
 void hex_find_stop(struct hex_panel *hp, const char *why);
 void hex_write_prompt(struct hex_panel *hp);
+
+/* hex_goto.c */
+/** hex_goto() - go to @text: numbers, registers and symbols, also of the kernel that runs in the guest. */
+void hex_goto(struct hex_panel *hp, const char *text);
+/** hex_take_regs() - the registers that hp->want_regs asked for. */
+void hex_take_regs(struct hex_panel *hp, const struct vmc_regs *regs, const struct vmc_sregs *sregs);
+void hex_goto_prompt(struct hex_panel *hp);
+/** hex_name_cursor() - ask for the name of the virtual address under the cursor, if it is a new one. */
+void hex_name_cursor(struct hex_panel *hp);
 
 /* view_hex.c */
 /** hex_alive() - does this panel still exist? For answers to prompts, which may come after it. */

@@ -89,7 +89,8 @@ static enum panel_result vcpu_sample(struct panel *p, const struct vmc_sample *s
 	}
 	if (!running && !news)
 		news = any_register_moved(v, s);
-	if (!news && s->time_us - v->shown_us < SHOW_EVERY_US)
+	/* With the registers, where they come: those of a running VM are not in every sample. */
+	if (!news && s->time_us - v->shown_us < (s->cpus[0].has_regs ? SHOW_EVERY_US : 2 * SHOW_EVERY_US))
 		return PANEL_HANDLED;
 	for (uint32_t i = 0; i < v->ncpus; i++) {
 		v->cpus[i].state = s->cpus[i].state;

@@ -12,6 +12,6 @@ libviews_la_SOURCES = \
 	tui/view_vcpu.h tui/view_vcpu.c tui/vcpu_draw.c \
 	tui/view_heat.h tui/view_heat.c tui/heat_draw.c \
 	tui/view_memmap.c tui/view_devices.c \
-	tui/view_hex.h tui/view_hex.c tui/hex_fetch.c tui/hex_find.c tui/hex_draw.c
+	tui/view_hex.h tui/view_hex.c tui/hex_goto.c tui/hex_fetch.c tui/hex_find.c tui/hex_draw.c
 libviews_la_CFLAGS = $(AM_CFLAGS) $(NCURSES_CFLAGS)
 libviews_la_LIBADD = $(ZYDIS_LIBS)

@@ -160,7 +160,7 @@ static void conn_ready(void *arg)
 	struct ui_vm *vm = arg;
 
 	vm->link = VM_LIVE;
-	vm->ending = false;
+	vm->ending = vm->end_told = vm->off_forced = false;
 	vm->why[0] = '\0';
 	vm->have_sample = false;
 	vm_refresh_info(vm);
@@ -216,7 +216,10 @@ static void conn_closed(void *arg, const char *why)
 	}
 	if (expected) {
 		vm->link = VM_ENDED;
-		ui_say(ui, "%s has ended", vm->name);
+		if (vm->off_forced) /* its last words did not get through */
+			vm_off_ended(vm, "host-qmp-quit");
+		else if (!vm->end_told)
+			ui_say(ui, "%s has ended", vm->name);
 	} else {
 		vm->link = VM_LOST;
 		last_words(vm, words, sizeof(words));
@@ -307,6 +310,14 @@ static void take_entry(struct ui *ui, const struct vmc_list_entry *e)
 	}
 }
 
+/* Who is connected need not knock. */
+static bool attached(void *arg, const char *name)
+{
+	const struct ui_vm *vm = vms_find(arg, name);
+
+	return vm != NULL && vm->link == VM_LIVE;
+}
+
 void vms_scan(struct ui *ui)
 {
 	struct vmc_list_entry *list = NULL;
@@ -315,7 +326,7 @@ void vms_scan(struct ui *ui)
 	size_t n = 0, i;
 	int rc;
 
-	rc = vmc_list(&list, &n, err, sizeof(err));
+	rc = vmc_list_with(attached, ui, &list, &n, err, sizeof(err));
 	if (rc < 0) {
 		if (!complained)
 			ui_warn(ui, "cannot see which VMs there are: %s", err);

@@ -49,6 +49,7 @@ struct ui_vm {
 	uint64_t off_at_ms; /* asked to shut down: when the VM is turned off (vm_off.c); 0: not asked */
 	int off_shown;	    /* seconds left, as drawn last */
 	bool off_forced;    /* its time was over */
+	bool end_told;	    /* it has been said how it ended */
 
 	struct vm_job job;
 	unsigned snapshots_serial; /* goes up when a save, load or delete has ended */
@@ -76,6 +77,7 @@ void vm_refresh_info(struct ui_vm *vm);
 void vm_off_begin(struct ui_vm *vm);
 int vm_off_left(const struct ui_vm *vm);
 void vm_off_cancel(struct ui_vm *vm);
+void vm_off_ended(struct ui_vm *vm, const char *reason); /* QMP's, of SHUTDOWN */
 void vms_off_tick(struct ui *ui);
 /** vm_command() - a command whose failure is reported as "NAME: what: why". */
 int vm_command(struct ui_vm *vm, const char *command, const char *args_json, const char *what);

@@ -172,20 +172,16 @@ void vm_event(void *arg, const char *name, const char *json_data)
 		vm_off_cancel(vm);
 	} else if (strcmp(name, "RESUME") == 0) {
 		set_state(vm, VMC_RUNNING);
-		vm->ending = false;
+		vm->ending = vm->end_told = false;
 	} else if (strcmp(name, "RESET") == 0) {
-		vm->ending = false;
+		vm->ending = vm->end_told = false;
 		vm_off_cancel(vm);
 		ui_say(ui, "%s was reset", vm->name);
 	} else if (strcmp(name, "SHUTDOWN") == 0) {
 		set_state(vm, VMC_STOPPED);
-		vm_off_cancel(vm);
 		vm->ending = true; /* whether it stays for a look or leaves: both are in order */
 		json_text(json_data, "reason", text, sizeof(text));
-		if (vm->off_forced)
-			ui_warn(ui, "%s has not shut down within %d s: it is turned off", vm->name, ui->opt.shutdown_s);
-		else
-			ui_say(ui, "%s has shut down%s%s", vm->name, text[0] != '\0' ? ": " : "", text);
+		vm_off_ended(vm, text);
 	} else if (strcmp(name, "GUEST_PANICKED") == 0) {
 		ui_warn(ui, "%s: the guest's kernel has panicked", vm->name);
 	} else if (strcmp(name, "BLOCK_IO_ERROR") == 0) {

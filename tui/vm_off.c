@@ -5,6 +5,7 @@
 #include "config.h"
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include "tui/vm.h"
 #include "tui/vm_internal.h"
 
@@ -36,6 +37,22 @@ void vm_off_cancel(struct ui_vm *vm)
 	vm_marked(vm);
 }
 
+/* How it went is said once, and is not talked over when the process ends. */
+void vm_off_ended(struct ui_vm *vm, const char *reason)
+{
+	bool pulled = strcmp(reason, "host-qmp-quit") == 0, waited = vm->off_at_ms != 0;
+
+	vm_off_cancel(vm);
+	vm->end_told = true;
+	if (pulled && vm->off_forced)
+		ui_warn(vm->ui, "%s has not shut down within %d s: it was turned off", vm->name, vm->ui->opt.shutdown_s);
+	else if (pulled && waited)
+		ui_warn(vm->ui, "%s was turned off by someone else before its guest had shut down", vm->name);
+	else
+		ui_say(vm->ui, "%s has shut down%s%s", vm->name, reason[0] != '\0' ? ": " : "", reason);
+	vm->off_forced = false;
+}
+
 static void tick(struct ui_vm *vm)
 {
 	int left = vm_off_left(vm);
@@ -55,7 +72,7 @@ static void tick(struct ui_vm *vm)
 		return;
 	vm_off_cancel(vm);
 	vm->ending = true;
-	vm->off_forced = true; /* said when it is done: other words would come over it */
+	vm->off_forced = true; /* said when it is done */
 	vm_command(vm, "quit", NULL, "force-off");
 }
 

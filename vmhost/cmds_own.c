@@ -213,6 +213,18 @@ static json_t *cmd_kernel(struct qmp_call *call)
 	return guest_kernel_json(call->host->guest_kernel);
 }
 
+static json_t *no_symbol(struct qmp_call *call, const char *what)
+{
+	switch (*guest_kernel_state(call->host->guest_kernel)) {
+	case 'f':
+		return qmp_fail(call, "the guest's kernel has no %s, nor has one of its modules", what);
+	case 's':
+		return qmp_fail(call, "the symbols of the guest's kernel are being looked for: ask again in a moment");
+	default:
+		return qmp_fail(call, "no Linux kernel with symbols of its own is seen in the guest");
+	}
+}
+
 /* By address or by name, of the kernel that runs in the guest. */
 static json_t *cmd_symbol(struct qmp_call *call)
 {
@@ -223,16 +235,18 @@ static json_t *cmd_symbol(struct qmp_call *call)
 
 	if (!name == !qmp_has(call, "address"))
 		return qmp_fail(call, "either 'address' or 'name' is wanted");
+	if (*guest_kernel_state(gk) == 'u')
+		inspect_kernel(call->host);
 	if (!name) {
 		if (!qmp_u64(call, "address", 0, 0, UINT64_MAX, &gva))
 			return NULL;
 		if (guest_kernel_symbol(gk, gva, text, sizeof(text)) < 0)
-			return qmp_fail(call, "no function of the guest's kernel is known at %#" PRIx64, gva);
+			return no_symbol(call, "function there");
 		return json_pack("{s:o, s:s}", "address", qmp_hex(gva), "symbol", text);
 	}
 	gva = guest_kernel_address(gk, name);
 	if (!gva)
-		return qmp_fail(call, "the guest's kernel has no symbol of this name, or none is known");
+		return no_symbol(call, "symbol of this name");
 	return json_pack("{s:o, s:o}", "address", qmp_hex(gva), "symbol", qmp_text(name));
 }
 

@@ -414,6 +414,11 @@ uint64_t guest_kernel_address(struct guest_kernel *gk, const char *name)
 	return kmods_lookup(gk->mods, &src, name);
 }
 
+const char *guest_kernel_state(const struct guest_kernel *gk)
+{
+	return gk->syms ? "found" : gk->searching ? "searching" : "unknown";
+}
+
 json_t *guest_kernel_json(const struct guest_kernel *gk)
 {
 	json_t *list = json_array();
@@ -422,7 +427,7 @@ json_t *guest_kernel_json(const struct guest_kernel *gk)
 		if (gk->from[i] && gk->to[i] > gk->from[i])
 			json_array_append_new(list, json_pack("{s:s, s:o, s:o}", "name", sections[i].name, "start",
 				hex(gk->from[i]), "end", hex(gk->to[i])));
-	return json_pack("{s:s, s:o, s:I, s:I, s:o}", "state", gk->syms ? "found" : gk->searching ? "searching" : "unknown",
+	return json_pack("{s:s, s:o, s:I, s:I, s:o}", "state", guest_kernel_state(gk),
 		"base", gk->syms ? hex(gk->base) : json_null(), "symbols",
 		(json_int_t)(gk->syms ? ksyms_count(gk->syms) : 0), "modules",
 		(json_int_t)(gk->mods ? kmods_count(gk->mods) : 0), "sections", list);

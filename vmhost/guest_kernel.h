@@ -29,6 +29,8 @@ void guest_kernel_look(struct guest_kernel *gk, const struct vmc_regs *r, const 
 bool guest_kernel_step(struct guest_kernel *gk);
 /** guest_kernel_symbol() - the function at @gva, of the kernel or of a module (kmods.h). Return: 0, -ENOENT. */
 int guest_kernel_symbol(struct guest_kernel *gk, uint64_t gva, char *out, size_t size);
+/** guest_kernel_state() - "unknown", "searching", "found". */
+const char *guest_kernel_state(const struct guest_kernel *gk);
 /** guest_kernel_bare() - where a kernel is mapped in which no symbols were found; 0: there is none such. */
 uint64_t guest_kernel_bare(const struct guest_kernel *gk);
 /** guest_kernel_address() - of a symbol; 0: there is none, or symbols are not known. */

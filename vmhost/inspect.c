@@ -149,6 +149,16 @@ json_t *inspect_registers(struct host *h, uint32_t cpu, char *err, size_t err_si
 	return out;
 }
 
+void inspect_kernel(struct host *h)
+{
+	struct vmc_sregs s;
+	struct vmc_regs r;
+
+	for (uint32_t i = 0; i < vmc_vcpu_count(h->vm); i++)
+		if (vmc_vcpu_sample(vmc_vcpu_get(h->vm, i), &r, &s) == 0)
+			guest_kernel_look(h->guest_kernel, &r, &s, host_now_us());
+}
+
 json_t *inspect_cpu(struct vmc_vm *vm, uint32_t cpu)
 {
 	struct vmc_vcpu *vcpu = vmc_vcpu_get(vm, cpu);

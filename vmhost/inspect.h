@@ -14,6 +14,8 @@ struct host;
 json_t *inspect_registers(struct host *h, uint32_t cpu, char *err, size_t err_size);
 /** inspect_cpu() - {"cpu", "state", "cpu-time-us", "exits"}; no kick. */
 json_t *inspect_cpu(struct vmc_vm *vm, uint32_t cpu);
+/** inspect_kernel() - look whether a vCPU is in a kernel that is not known yet, as inspect_registers() does. */
+void inspect_kernel(struct host *h);
 json_t *inspect_map(struct host *h);
 json_t *inspect_devices(struct host *h);
 const char *inspect_dirty_log(struct vmc_vm *vm); /* "off", "bitmap", "manual", "ring" */

@@ -51,12 +51,18 @@ start 100 30
 wait_for 10 has 'four'
 keys S; see 'Ask four'; keys y
 check "when the time is over the VM is turned off" wait_for 20 ended four
+expect "and that is what stays to be read" 'four has not shut down within 1 s: it was turned off'
 check "a guest that listens, five" listens five
 echo 'shutdown-timeout = 60;' >"$XDG_CONFIG_HOME/vitrine/vitrine.cfg"
 leave; start 100 30
 wait_for 10 has 'five'
 palette select five
 keys S; see 'Ask five'; keys y; see 'off 5'
+stop_in --timeout 0.3 five
+expect "turned off by somebody else: that is said, too" 'five was turned off by someone else before'
+check "a guest that listens, six" listens six
+wait_for 10 has 'six'; palette select six
+keys S; see 'Ask six'; keys y; see 'off 5'
 keys S; expect "S once more offers the end at once" 'its time runs; turn it off at once?'
-keys y; check "y is the end" wait_for 20 ended five
+keys y; check "y is the end" wait_for 20 ended six
 finish

@@ -3,6 +3,7 @@
  * place of vitrine-vm.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <setjmp.h>
@@ -148,12 +149,18 @@ static int listen_as(const char *vm)
 	return fd;
 }
 
+static bool is_both(void *arg, const char *name)
+{
+	(*(int *)arg)++;
+	return strcmp(name, "both") == 0;
+}
+
 static void test_list(void **state)
 {
 	struct vmc_list_entry *list;
 	char cmd[256];
 	size_t n;
-	int alive, dead;
+	int alive, dead, asked = 0;
 
 	assert_int_equal(vmc_list(&list, &n, err, sizeof(err)), 0);
 	assert_int_equal(n, 0);
@@ -178,6 +185,15 @@ static void test_list(void **state)
 	assert_false(list[1].running);
 	assert_int_equal(list[1].pid, 0);
 	assert_non_null(strstr(list[1].config, "/vms/zeta.cfg"));
+	free(list);
+	/* Who is attached does not connect once more: its callers wait in no queue. */
+	while (accept4(alive, NULL, NULL, SOCK_CLOEXEC) >= 0)
+		fcntl(alive, F_SETFL, O_NONBLOCK);
+	assert_int_equal(vmc_list_with(is_both, &asked, &list, &n, err, sizeof(err)), 0);
+	assert_int_equal(asked, 3);
+	assert_true(list[0].running);
+	assert_int_equal(list[0].pid, 0);
+	assert_int_equal(accept4(alive, NULL, NULL, SOCK_CLOEXEC), -1);
 	free(list);
 	close(alive);
 }

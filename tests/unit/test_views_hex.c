@@ -45,14 +45,30 @@ static void answer_read(struct fake *f, const char *args)
 	free(text);
 }
 
+static void answer_symbol(struct fake *f, const char *args)
+{
+	bool at = strstr(args, "0xffffffff81000010") != NULL;
+
+	if (at || strstr(args, "\"schedule\""))
+		fake_reply(f, 0, at ? "{\"address\": \"0xffffffff81000010\", \"symbol\": \"schedule+0x10\"}"
+				    : "{\"address\": \"0xffffffff81000000\", \"symbol\": \"schedule\"}");
+	else
+		fake_reply(f, -EINVAL, "no Linux kernel is seen");
+}
+
 /* The VM: virtual 0xffff800000000000 + x is physical x, but for the page at +0x2000; below, they are the same. */
 static void answer_all(struct fake *f)
 {
 	while (fake_pending(f)) {
 		const char *args = fake_command_args(f), *name = fake_command(f);
-		uint64_t at = arg(args, "address");
+		uint64_t at;
 		char text[64];
 
+		if (!strcmp(name, "x-symbol")) {
+			answer_symbol(f, args);
+			continue;
+		}
+		at = arg(args, "address");
 		if (!strcmp(name, "x-read-memory")) {
 			answer_read(f, args);
 		} else if (!strcmp(name, "x-translate")) {
@@ -193,7 +209,59 @@ static void registers_come_with_a_sample(void **state)
 	assert_true(fake_shows(f, "0x5000 ram0"));
 	fake_keys(f, "g");
 	fake_answer(f, "nosuch");
-	assert_non_null(strstr(fake_said(f), "no number, register or symbol"));
+	answer_all(f);
+	assert_string_equal(fake_said(f), "nosuch is no number, register or symbol: no Linux kernel is seen");
+	fake_keys(f, "g");
+	fake_answer(f, "schedule+rip"); /* both are waited for, whichever comes first */
+	s = fake_sample_new(VMC_RUNNING, 4000000);
+	s->cpus = &cpu;
+	fake_sample(f, s);
+	answer_all(f);
+	assert_int_equal(fake_want(f).topics & VMC_SUB_REGS, VMC_SUB_REGS);
+	s = fake_sample_new(VMC_RUNNING, 5000000);
+	s->cpus = &cpu;
+	fake_sample(f, s);
+	answer_all(f);
+	assert_true(fake_shows(f, "0xffffffff81001100"));
+	fake_connected(f, false);
+	fake_keys(f, "g");
+	fake_answer(f, "rip");
+	assert_non_null(strstr(fake_said(f), "does not run"));
+	fake_free(f);
+}
+
+static void symbols_of_the_guest(void **state)
+{
+	struct fake *f = open_hex(22, 78);
+
+	fake_keys(f, "g");
+	fake_answer(f, "schedule+0x10");
+	assert_string_equal(fake_command(f), "x-symbol");
+	assert_string_equal(fake_command_args(f), "{\"name\": \"schedule\"}");
+	answer_all(f);
+	assert_true(fake_shows(f, "ffffffff81000010"));
+	fake_tick(f, 1000);
+	answer_all(f);
+	fake_draw(f);
+	assert_true(fake_shows(f, "schedule+0x10"));
+	fake_key(f, KEY_RIGHT); /* has no name: nothing is said */
+	fake_tick(f, 2000);
+	answer_all(f);
+	fake_draw(f);
+	assert_false(fake_shows(f, "schedule"));
+	fake_keys(f, "g");
+	fake_answer(f, "dead"); /* a number: nobody is asked */
+	assert_string_not_equal(fake_command(f), "x-symbol");
+	fake_keys(f, "g");
+	fake_answer(f, "a\"b"); /* what would end the question early is not asked */
+	answer_all(f);
+	assert_non_null(strstr(fake_said(f), "is no number, register or symbol"));
+	fake_keys(f, "g");
+	fake_answer(f, "slow"); /* an answer that comes after something else was wanted goes nowhere */
+	fake_keys(f, "g");
+	fake_answer(f, "100");
+	answer_all(f);
+	assert_true(fake_shows(f, "0x100"));
 	fake_free(f);
 }
 
@@ -372,7 +440,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bytes_are_shown), cmocka_unit_test(unreadable_and_changed),
 		cmocka_unit_test(reads_twice_a_second_one_at_a_time), cmocka_unit_test(virtual_addresses),
-		cmocka_unit_test(registers_come_with_a_sample), cmocka_unit_test(finding), cmocka_unit_test(patterns),
+		cmocka_unit_test(registers_come_with_a_sample), cmocka_unit_test(symbols_of_the_guest), cmocka_unit_test(finding), cmocka_unit_test(patterns),
 		cmocka_unit_test(writing_asks_first), cmocka_unit_test(pointers_can_be_followed),
 		cmocka_unit_test(the_ends_of_the_world), cmocka_unit_test(a_vm_that_is_gone), cmocka_unit_test(clicking),
 	};

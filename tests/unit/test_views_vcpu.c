@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
 #include "tests/lib/fakeui.h"
@@ -262,6 +263,28 @@ static void every_size_is_drawn(void **state)
 	fake_free(f);
 }
 
+/* Registers of a running VM come with some samples only: those are the ones that are shown, wherever they begin. */
+static void registers_now_and_then(void **state)
+{
+	for (unsigned first = 0; first < 3; first++) {
+		struct fake *f = fake_new(&panel_vcpu, 24, 78);
+		char want[20];
+
+		for (unsigned i = 0; i < 15; i++) {
+			struct vmc_sample *s = kernel_sample(VMC_RUNNING, SEC + i * SEC / 10);
+
+			for (int c = 0; c < 3; c++) {
+				cpus[c].has_regs = i % 3 == first;
+				cpus[c].regs.rip = 0x200000 + i;
+			}
+			fake_sample(f, s);
+		}
+		snprintf(want, sizeof(want), "%016x", 0x200000 + 12 + first);
+		assert_true(fake_shows(f, want));
+		fake_free(f);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -269,7 +292,7 @@ int main(void)
 		cmocka_unit_test(changes_are_marked), cmocka_unit_test(fast_samples_do_not_flicker),
 		cmocka_unit_test(stepping), cmocka_unit_test(several_vcpus), cmocka_unit_test(exits_a_second),
 		cmocka_unit_test(nothing_to_show_says_so), cmocka_unit_test(real_mode_at_reset),
-		cmocka_unit_test(code_goes_to_hex), cmocka_unit_test(every_size_is_drawn),
+		cmocka_unit_test(code_goes_to_hex), cmocka_unit_test(registers_now_and_then), cmocka_unit_test(every_size_is_drawn),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

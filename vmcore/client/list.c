@@ -83,7 +83,7 @@ static bool is_running(const char *vm, int32_t *pid)
 	return true;
 }
 
-static int add_running(struct list *l, char *err, size_t err_size)
+static int add_running(struct list *l, vmc_list_known *known, void *arg, char *err, size_t err_size)
 {
 	char dir[4096];
 	struct dirent *de;
@@ -101,7 +101,7 @@ static int add_running(struct list *l, char *err, size_t err_size)
 		struct vmc_list_entry *e;
 		int32_t pid = 0;
 
-		if (!vmc_name_ok(de->d_name) || !is_running(de->d_name, &pid))
+		if (!vmc_name_ok(de->d_name) || (!(known && known(arg, de->d_name)) && !is_running(de->d_name, &pid)))
 			continue;
 		e = list_get(l, de->d_name);
 		if (!e)
@@ -159,8 +159,13 @@ static int by_name(const void *a, const void *b)
 
 int vmc_list(struct vmc_list_entry **out, size_t *count, char *err, size_t err_size)
 {
+	return vmc_list_with(NULL, NULL, out, count, err, err_size);
+}
+
+int vmc_list_with(vmc_list_known *known, void *arg, struct vmc_list_entry **out, size_t *count, char *err, size_t err_size)
+{
 	struct list l = { 0 };
-	int rc = add_running(&l, err, err_size);
+	int rc = add_running(&l, known, arg, err, err_size);
 
 	if (rc == 0)
 		rc = add_defined(&l, err, err_size);

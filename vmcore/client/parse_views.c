@@ -14,6 +14,18 @@
 #include "vmcore/client/client.h"
 #include "vmcore/client/json.h"
 
+int vmc_parse_symbol(const char *json, uint64_t *addr, char *name, size_t size)
+{
+	json_t *root = json ? json_loads(json, 0, NULL) : NULL;
+	const char *text = json_string_value(json_object_get(root, "symbol"));
+	int rc = text && json_get_u64(root, "address", addr) ? 0 : -EPROTO;
+
+	if (rc == 0 && name)
+		snprintf(name, size, "%s", text);
+	json_decref(root);
+	return rc;
+}
+
 int vmc_parse_translate(const char *json, uint64_t *gpa)
 {
 	json_t *root = json ? json_loads(json, 0, NULL) : NULL;

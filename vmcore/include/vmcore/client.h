@@ -43,6 +43,11 @@ struct vmc_list_entry {
 };
 /** vmc_list() - running and defined VMs, by name; stale runtime folders are skipped. free() @out. */
 VMC_API int vmc_list(struct vmc_list_entry **out, size_t *count, char *err, size_t err_size);
+/** vmc_list_with() - the same for a caller who is attached to some: @known(@arg, NAME) true: it runs, do not connect to it
+ * to find out; its pid is 0 then. */
+typedef bool vmc_list_known(void *arg, const char *name);
+VMC_API int vmc_list_with(vmc_list_known *known, void *arg, struct vmc_list_entry **out, size_t *count, char *err,
+	size_t err_size);
 
 /* ---- starting one (spawn.c) ---- */
 
@@ -237,6 +242,8 @@ VMC_API int vmc_parse_console_info(const char *json, struct vmc_console_info *ou
 
 /** vmc_parse_translate() - the reply of x-translate. */
 VMC_API int vmc_parse_translate(const char *json, uint64_t *gpa);
+/** vmc_parse_symbol() - the reply of x-symbol; @name may be NULL. */
+VMC_API int vmc_parse_symbol(const char *json, uint64_t *addr, char *name, size_t size);
 /** vmc_parse_memory() - the reply of x-read-memory; @present is 1 where @data is a byte, 0 where it cannot be
  * read. Both hold @max bytes; more in the reply is -EPROTO. */
 VMC_API int vmc_parse_memory(const char *json, uint64_t *gpa, uint8_t *data, uint8_t *present, size_t max,
