@@ -98,6 +98,9 @@ bool cli_seconds(const char *text, int *ms);
 
 /** cli_fail() - "vitrine: ..." on stderr; returns @status. */
 int cli_fail(int status, const char *fmt, ...) VMC_PRINTF(2, 3);
+/** cli_is() - does a VM of this name run, is there a definition of it? */
+enum cli_state_of { CLI_RUNNING, CLI_DEFINED };
+bool cli_is(const char *vm, enum cli_state_of what);
 /** cli_status_of() - what a failed call of vmcore/client means as an exit status. */
 int cli_status_of(int rc);
 /** cli_ask() - y or n on the terminal; false too when there is none. */

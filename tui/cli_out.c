@@ -197,7 +197,7 @@ void cli_json_bool(struct cli_json *j, const char *key, bool value)
 
 /* ---- VMs ---- */
 
-static bool is_defined(const char *vm)
+bool cli_is(const char *vm, enum cli_state_of what)
 {
 	struct vmc_list_entry *list = NULL;
 	bool found = false;
@@ -206,7 +206,7 @@ static bool is_defined(const char *vm)
 	if (vmc_list(&list, &n, NULL, 0) < 0)
 		return false;
 	for (i = 0; i < n && !found; i++)
-		found = !strcmp(list[i].name, vm) && list[i].defined;
+		found = !strcmp(list[i].name, vm) && (what == CLI_RUNNING ? list[i].running : list[i].defined);
 	free(list);
 	return found;
 }
@@ -218,7 +218,7 @@ int cli_command(const char *vm, const char *command, const char *args_json, char
 
 	if (rc == 0)
 		return CLI_OK;
-	if (rc == -ENOENT && is_defined(vm))
+	if (rc == -ENOENT && cli_is(vm, CLI_DEFINED))
 		return cli_fail(CLI_NO_VM, "'%s' is defined but does not run: vitrine start %s", vm, vm);
 	if (rc == -ENOENT)
 		return cli_fail(CLI_NO_VM, "%s (`vitrine ls` shows what there is)", err);

@@ -17,20 +17,6 @@ static bool is_guest(const char *what)
 	return strncmp(what, "guest:", 6) == 0 || (!strchr(what, '/') && access(what, F_OK) < 0);
 }
 
-static bool is_running(const char *name)
-{
-	struct vmc_list_entry *list = NULL;
-	bool found = false;
-	size_t n = 0, i;
-
-	if (vmc_list(&list, &n, NULL, 0) < 0)
-		return false;
-	for (i = 0; i < n && !found; i++)
-		found = list[i].running && !strcmp(list[i].name, name);
-	free(list);
-	return found;
-}
-
 /* A name from the kernel's: shell, shell-2 ... */
 static int make_name(const char *kernel, char *name, size_t size)
 {
@@ -49,7 +35,7 @@ static int make_name(const char *kernel, char *name, size_t size)
 			stem[i] = '_';
 	}
 	snprintf(name, size, "%s", vmc_name_ok(stem) ? stem : "vm");
-	for (n = 2; n < 1000 && is_running(name); n++)
+	for (n = 2; n < 1000 && cli_is(name, CLI_RUNNING); n++)
 		snprintf(name, size, "%.*s-%d", (int)VMC_ID_MAX - 4, vmc_name_ok(stem) ? stem : "vm", n);
 	return n < 1000 ? 0 : -EEXIST;
 }
@@ -183,7 +169,7 @@ static int start(int argc, char **argv, struct cli_call *call, char *name)
 			   VMC_NAME_SIZE) < 0) {
 		return cli_fail(CLI_FAILED, "run: no free name; give one with --name");
 	}
-	if (is_running(name))
+	if (cli_is(name, CLI_RUNNING))
 		return cli_fail(CLI_FAILED, "a VM named '%s' runs already: vitrine console %s attaches to it", name, name);
 	status = cli_spawn(name, r.argv);
 	for (size_t i = 0; i < r.ndisks; i++)

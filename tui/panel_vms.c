@@ -16,11 +16,9 @@ struct vms_panel {
 
 static struct panel *vms_create(struct ui *ui, struct ui_vm *vm)
 {
-	struct vms_panel *v = calloc(1, sizeof(*v));
-
 	(void)ui;
 	(void)vm;
-	return v != NULL ? &v->p : NULL;
+	return calloc(1, sizeof(struct vms_panel)); /* which begins with the panel */
 }
 
 static void vms_destroy(struct panel *p)

@@ -63,8 +63,10 @@ enum panel_result view_cmd_key(struct panel *p, int key)
 
 struct panel *view_of(struct ui_cmd_call *call, const struct panel_ops *ops)
 {
-	if (call->panel && call->panel->ops == ops)
+	if (call->panel && call->panel->ops == ops) {
+		ui_mark(call->panel);
 		return call->panel;
+	}
 	ui_warn(call->ui, "%s: focus the %s view first", call->argv[0], ops->name);
 	return NULL;
 }

@@ -9,7 +9,7 @@
 
 /** view_cmd_key() - run the command of @p whose row lists @key. Return: PANEL_IGNORED when there is none. */
 enum panel_result view_cmd_key(struct panel *p, int key);
-/** view_of() - the panel of a command if it is one of @ops, else NULL, having said so. */
+/** view_of() - the panel of a command if it is one of @ops, to be drawn anew; else NULL, having said so. */
 struct panel *view_of(struct ui_cmd_call *call, const struct panel_ops *ops);
 
 /* ---- requests to the VM: a reply may come after the panel has gone ---- */

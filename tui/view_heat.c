@@ -369,11 +369,7 @@ static enum panel_result heat_mouse(struct panel *p, const struct panel_mouse *m
 
 static struct heat_panel *heat_of(struct ui_cmd_call *call)
 {
-	struct panel *p = view_of(call, &panel_heat);
-
-	if (p)
-		ui_mark(p);
-	return (struct heat_panel *)p;
+	return (struct heat_panel *)view_of(call, &panel_heat);
 }
 
 static int in_exec(struct ui_cmd_call *call)

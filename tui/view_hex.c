@@ -263,11 +263,7 @@ static enum panel_result hex_mouse(struct panel *p, const struct panel_mouse *m)
 
 static struct hex_panel *hex_of(struct ui_cmd_call *call)
 {
-	struct panel *p = view_of(call, &panel_hex);
-
-	if (p)
-		ui_mark(p);
-	return (struct hex_panel *)p;
+	return (struct hex_panel *)view_of(call, &panel_hex);
 }
 
 static int goto_exec(struct ui_cmd_call *call)

@@ -461,11 +461,7 @@ static void memmap_filter(struct panel *p, const char *text)
 
 static struct memmap_panel *memmap_of(struct ui_cmd_call *call)
 {
-	struct panel *p = view_of(call, &panel_memmap);
-
-	if (p)
-		ui_mark(p);
-	return (struct memmap_panel *)p;
+	return (struct memmap_panel *)view_of(call, &panel_memmap);
 }
 
 static int hex_exec(struct ui_cmd_call *call)
