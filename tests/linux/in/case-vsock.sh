@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # case-vsock.sh - vsock between this machine and a stock Debian kernel: both ways, through pauses, a reset and
 # snapshots, in a clone; and what is said when it cannot be had.
-# limit: 600
+# limit: 800
 # with: cloud/vmlinux
 . "$(dirname "$0")/lib.bash"
 trap '' PIPE # a connection whose other end has gone is an error of the one who writes
