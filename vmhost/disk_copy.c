@@ -186,8 +186,6 @@ int disk_copy(int from, int to, uint64_t size, vmc_progress_fn *progress, void *
 	if (ioctl(to, FICLONE, from) < 0)
 		rc = ftruncate(to, (off_t)size) < 0 ? -errno : copy_data(&c);
 	free(c.buf);
-	if (rc == 0 && fsync(to) < 0)
-		rc = -errno;
 	return rc;
 }
 

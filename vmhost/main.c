@@ -230,11 +230,26 @@ static int enter_sandbox(struct host *h, char *err, size_t err_size)
 	return rc;
 }
 
+/* A load that writes to disks keeps its mark among the snapshots. */
+static int may_put_disks(struct host *h, char *err, size_t err_size)
+{
+	for (unsigned i = 0; i < h->disks.n && !h->def.snapshots; i++)
+		if (!h->disks.config[i].read_only) {
+			snprintf(err, err_size,
+				"it has a disk that the VM writes to, and loading that needs "
+				"snapshots = true");
+			return -EOPNOTSUPP;
+		}
+	return 0;
+}
+
 static int load_first(struct host *h, struct snapshot *snap, char *err, size_t err_size)
 {
 	char why[600];
-	int rc = snapshot_verify(snap, NULL, NULL, why, sizeof(why));
+	int rc = may_put_disks(h, why, sizeof(why));
 
+	if (rc == 0)
+		rc = snapshot_verify(snap, NULL, NULL, why, sizeof(why));
 	if (rc == 0)
 		rc = snapshot_fits(h, snap, why, sizeof(why));
 	if (rc == 0)

@@ -78,6 +78,8 @@ int snapshot_disks_prepare(struct host *h, struct snapshot *s, vmc_progress_fn *
 		if (rc == 0)
 			rc = disk_copy(
 				s->fd[SNAP_DISK + i], s->image_fd[i], size, in_part, &part);
+		if (rc == 0 && fsync(s->image_fd[i]) < 0)
+			rc = -errno;
 		if (rc < 0)
 			snprintf(err, err_size, "disk%u: a new image cannot be written beside %.256s: %s",
 				i, h->disks.config[i].path,

@@ -2,9 +2,9 @@
  * snapshot_save.c - taking a snapshot. Main thread: pause, state, resume. Worker thread: files.
  *
  *   main    pause -> vmc_state_save() -> consoles' history
- *   worker  files under a temporary name: state, console, memory (the guest stands still until
- * here) main    resume worker  checksums of memory -> manifest -> fsync of all -> fsync of the
- * folder -> rename -> fsync
+ *   worker  files under a temporary name: state, console, memory, disks
+ *   main    resume: the guest stood still for copies, and for no fsync()
+ *   worker  checksums -> manifest -> fsync of all -> fsync of the folder -> rename -> fsync
  */
 #include "vmhost/control.h"
 #include "vmhost/disk_copy.h"
@@ -29,7 +29,7 @@ struct save {
 	bool folder_made; /* worker: a temporary folder is to be discarded on failure */
 	bool committed;
 	uint64_t base; /* worker: bytes of the steps before this one */
-	int disk_fd[MANIFEST_DISKS];
+	int fd[SNAP_FILES]; /* worker: written, and to be synced when the guest runs again */
 };
 
 static int say(struct job *job, int rc, const char *what)
@@ -57,18 +57,32 @@ static int write_all(int fd, const void *data, size_t len)
 	return 0;
 }
 
-static int write_file(struct job *job, enum snapshot_file file, const void *data, size_t len)
+static int new_file(struct job *job, unsigned file)
 {
 	struct save *sv = job->ctx;
-	int fd = broker_new_file(job->host->broker, sv->m.id, file), rc;
 
-	if (fd < 0)
-		return say(job, fd, snapshot_file_names[file]);
-	rc = write_all(fd, data, len);
-	if (rc == 0 && fsync(fd) < 0)
-		rc = -errno;
-	close(fd);
+	sv->fd[file] = broker_new_file(job->host->broker, sv->m.id, (enum snapshot_file)file);
+	return sv->fd[file] < 0 ? say(job, sv->fd[file], snapshot_file_names[file]) : 0;
+}
+
+static int write_file(struct job *job, unsigned file, const void *data, size_t len)
+{
+	struct save *sv = job->ctx;
+	int rc = new_file(job, file);
+
+	if (rc == 0)
+		rc = write_all(sv->fd[file], data, len);
 	return rc < 0 ? say(job, rc, snapshot_file_names[file]) : 0;
+}
+
+static int sync_files(struct job *job)
+{
+	struct save *sv = job->ctx;
+
+	for (unsigned i = 0; i < SNAP_FILES; i++)
+		if (sv->fd[i] >= 0 && fsync(sv->fd[i]) < 0)
+			return say(job, -errno, snapshot_file_names[i]);
+	return 0;
 }
 
 /* Writing is the first half of the way, the checksums are the second; each goes through memory and
@@ -82,15 +96,14 @@ static int in_step(void *arg, uint64_t done, uint64_t total)
 	return job_progress(job, sv->base + done, 2 * manifest_bytes(&sv->m));
 }
 
-static int dump_memory(struct job *job, int *fd)
+static int dump_memory(struct job *job)
 {
 	struct save *sv = job->ctx;
-	int rc;
+	int rc = new_file(job, SNAP_MEMORY);
 
-	*fd = broker_new_file(job->host->broker, sv->m.id, SNAP_MEMORY);
-	if (*fd < 0)
-		return say(job, *fd, "memory");
-	rc = vmc_mem_dump(job->host->vm, *fd, in_step, job);
+	if (rc < 0)
+		return rc;
+	rc = vmc_mem_dump(job->host->vm, sv->fd[SNAP_MEMORY], in_step, job);
 	if (rc < 0 && rc != -ECANCELED)
 		snprintf(job->error, sizeof(job->error), "snapshot: memory: %.400s",
 			vmc_error(job->host->vm));
@@ -109,11 +122,10 @@ static int copy_disks(struct job *job)
 
 		if (sv->m.disk[i].read_only)
 			continue;
-		sv->disk_fd[i] = rc = broker_new_file(
-			job->host->broker, sv->m.id, (enum snapshot_file)(SNAP_DISK + i));
-		if (rc >= 0)
-			rc = disk_copy(machine_disk_fd(job->host->machine, i), sv->disk_fd[i],
-				sv->m.disk[i].size, in_step, job);
+		rc = new_file(job, SNAP_DISK + i);
+		if (rc == 0)
+			rc = disk_copy(machine_disk_fd(job->host->machine, i),
+				sv->fd[SNAP_DISK + i], sv->m.disk[i].size, in_step, job);
 		if (rc < 0)
 			return say(job, rc, name);
 		sv->base += sv->m.disk[i].size;
@@ -130,7 +142,7 @@ static int sum_disks(struct job *job)
 	for (unsigned i = 0; i < sv->m.ndisks && rc == 0; i++) {
 		if (sv->m.disk[i].read_only)
 			continue;
-		rc = snapshot_sum_disk(&sv->m, i, sv->disk_fd[i], in_step, job, job->error,
+		rc = snapshot_sum_disk(&sv->m, i, sv->fd[SNAP_DISK + i], in_step, job, job->error,
 			sizeof(job->error));
 		if (rc < 0)
 			return say(job, rc, snapshot_file_names[SNAP_DISK + i]);
@@ -150,18 +162,16 @@ static int sync_folder(struct job *job, int fd)
 	return rc < 0 ? say(job, rc, "its folder") : 0;
 }
 
-static int finish_files(struct job *job, int memory_fd)
+static int finish_files(struct job *job)
 {
 	struct broker *b = job->host->broker;
 	struct save *sv = job->ctx;
 	char *text;
 	int rc = snapshot_sum_memory(
-		&sv->m, memory_fd, in_step, job, job->error, sizeof(job->error));
+		&sv->m, sv->fd[SNAP_MEMORY], in_step, job, job->error, sizeof(job->error));
 
 	if (rc < 0)
 		return say(job, rc, "memory");
-	if (fsync(memory_fd) < 0)
-		return say(job, -errno, "memory");
 	rc = sum_disks(job);
 	if (rc < 0)
 		return rc;
@@ -170,6 +180,8 @@ static int finish_files(struct job *job, int memory_fd)
 		return say(job, -ENOMEM, "manifest.json");
 	rc = write_file(job, SNAP_MANIFEST, text, strlen(text));
 	free(text);
+	if (rc == 0)
+		rc = sync_files(job);
 	if (rc == 0)
 		rc = sync_folder(job, broker_new_folder(b, sv->m.id));
 	if (rc == 0 && job->cancel)
@@ -186,7 +198,7 @@ static int finish_files(struct job *job, int memory_fd)
 static int save_work(struct job *job)
 {
 	struct save *sv = job->ctx;
-	int fd = -1, rc = broker_new(job->host->broker, sv->m.id);
+	int rc = broker_new(job->host->broker, sv->m.id);
 
 	if (rc < 0)
 		return say(job, rc, "its folder cannot be made");
@@ -195,14 +207,12 @@ static int save_work(struct job *job)
 	if (rc == 0)
 		rc = write_file(job, SNAP_CONSOLE, sv->console.data, sv->console.len);
 	if (rc == 0)
-		rc = dump_memory(job, &fd);
+		rc = dump_memory(job);
 	if (rc == 0)
 		rc = copy_disks(job);
 	job_tell(job); /* done or failed, the guest may go on */
 	if (rc == 0)
-		rc = finish_files(job, fd);
-	if (fd >= 0)
-		close(fd);
+		rc = finish_files(job);
 	if (rc < 0 && !sv->committed)
 		broker_discard(job->host->broker, sv->m.id);
 	return rc;
@@ -223,9 +233,9 @@ static void let_go(struct job *job)
 static void save_free(struct save *sv)
 {
 	manifest_free(&sv->m);
-	for (unsigned i = 0; i < MANIFEST_DISKS; i++)
-		if (sv->disk_fd[i] >= 0)
-			close(sv->disk_fd[i]);
+	for (unsigned i = 0; i < SNAP_FILES; i++)
+		if (sv->fd[i] >= 0)
+			close(sv->fd[i]);
 	vmc_out_free(&sv->state);
 	vmc_out_free(&sv->console);
 	free(sv);
@@ -395,8 +405,8 @@ int snapshot_save_start(
 		snprintf(err, err_size, "out of memory");
 		return -ENOMEM;
 	}
-	for (unsigned i = 0; i < MANIFEST_DISKS; i++)
-		sv->disk_fd[i] = -1;
+	for (unsigned i = 0; i < SNAP_FILES; i++)
+		sv->fd[i] = -1;
 	vmc_out_init(&sv->state);
 	vmc_out_init(&sv->console);
 	sv->was_running = vmc_vm_state(h->vm) == VMC_RUNNING;

@@ -32,10 +32,9 @@ has() { # has DISK...: 1, 2, or mixed
 	done
 	echo "$all"
 }
-ended() { wait_for 10 test ! -e "$run/d/control"; }
 options() { local d; opts=(--kernel guest:shell --memory 8M); for d; do opts+=(--disk "$d"); done; }
 up() { start d "$@" && qmp_open d; }
-quit() { qmp quit >/dev/null; qmp_close; ended; }
+quit() { local p; p=$(pid_of d); qmp quit >/dev/null; qmp_close; wait_for 30 gone "$p"; }
 leftovers() { find "$tap_dir/disks" "$tap_dir/other" "$snaps" -name '.*' -mindepth 1; }
 snapshot_of() { # snapshot_of DISK...: one, of contents 1
 	fill 1 "$@"; options "$@"
@@ -63,35 +62,42 @@ after_crash() {
 	fi
 	[ -z "$(leftovers)" ] || { note "left: $(leftovers)"; rm -f $(leftovers); return 1; }
 }
-# every_point NAME FIRST WANTED DISK...: kills a start from the snapshot at every call from number FIRST on. WANTED: what
-# has to come up, each at least once. $lack: what the kernel cannot do
+# from_snapshot N DISK...: starts from the snapshot, on disks of contents 2; at call number N it is killed (0: never).
+# True when that happened before it was up; else it has ended by itself
+from_snapshot() {
+	local n=$1 pid rc; shift
+	fill 2 "$@"; : >"$tap_dir/ready"
+	"${lack[@]}" "$at" kill "$n" "$log" "$vm" --name d --foreground --ready-fd 3 --load one 3>"$tap_dir/ready" >"$tap_dir/said" 2>&1 &
+	pid=$!
+	while kill -0 $pid 2>/dev/null && [ ! -s "$tap_dir/ready" ]; do sleep 0.01; done
+	[ ! -s "$tap_dir/ready" ] || kill -TERM "$(pid_of d)"
+	wait $pid; rc=$?
+	[ $rc -eq 99 ] && [ ! -s "$tap_dir/ready" ]
+}
+# every_point NAME CALLS WANTED DISK...: kills a start from the snapshot at every call from right before the mark on that
+# is like CALLS. WANTED: what has to come up, each at least once. $lack: what the kernel cannot do
 every_point() {
-	local name=$1 n=$2 wanted=$3 rc bad=0 w seen=' '; shift 3
-	while :; do
-		fill 2 "$@"; : >"$tap_dir/ready"
-		"${lack[@]}" "$at" kill $n "$log" "$vm" --name d --foreground --ready-fd 3 --load one 3>"$tap_dir/ready" >"$tap_dir/said" 2>&1 &
-		local pid=$!
-		while kill -0 $pid 2>/dev/null && [ ! -s "$tap_dir/ready" ]; do sleep 0.01; done
-		[ ! -s "$tap_dir/ready" ] || kill -TERM "$(pid_of d)"
-		wait $pid; rc=$?
-		[ $rc -eq 99 ] && [ ! -s "$tap_dir/ready" ] || break # a kill after the load is none
+	local name=$1 calls=$2 wanted=$3 n points first bad=0 w seen=' '; shift 3
+	from_snapshot 0 "$@"
+	check "$name: not cut off, it is done" test "$(cat "$tap_dir/ready")-$(has "$@")-$(leftovers)" = ready-1-
+	first=$(grep -nE 'pwrite64 .*/\.load\.new' "$log" | cut -d: -f1)
+	points=$(awk -v from="$first" -v calls="$calls" 'NR >= from && $0 ~ calls { print NR }' "$log")
+	for n in $points; do
+		from_snapshot "$n" "$@" || break
 		if after_crash "$@"; then seen="$seen$how "; else bad=$((bad + 1)); note "... at: $(tail -n 1 "$log")"; fi
-		n=$((n + 1))
 	done
-	mark_at=$(grep -nE 'pwrite64 .*/\.load\.new' "$log" | cut -d: -f1) # before it there is nothing to tear
-	note "calls up to $((n - 1)):$(tr -s ' ' '\n' <<<"$seen" | grep . | sort | uniq -c | tr -s '\n ' ' ')"
+	note "$(tr -s ' ' '\n' <<<"$seen" | grep . | sort | uniq -c | tr -s '\n ' ' ')"
 	check "$name: never torn and started" test $bad -eq 0
 	for w in $wanted; do [[ $seen == *" $w "* ]] || { not_ok "$name: $w"; continue; }; ok "$name: $w"; done
-	check "$name: not cut off, it is done" test "$(cat "$tap_dir/ready")-$(has "$@")-$(leftovers)" = ready-1-
 }
 
 lack=()
 check "a snapshot of two images" snapshot_of "$a" "$b"
-every_point "two images" 1 "2 completed 1" "$a" "$b"
+every_point "two images" . "2 completed 1" "$a" "$b"
 lack=("$build/tests/lib/lacking" exchange)
-every_point "names cannot be exchanged" "$mark_at" "2 completed 1" "$a" "$b"
+every_point "names cannot be exchanged" "^(rename|link|unlinkat .load)" "2 completed 1" "$a" "$b"
 lack=("$build/tests/lib/lacking" exchange,link)
-every_point "nor files have two names" "$mark_at" "2 completed 1" "$a" "$b"
+every_point "nor files have two names" "^(rename|unlinkat .load)" "2 completed 1" "$a" "$b"
 lack=()
 
 # ---- a mark that this VM cannot make sense of
@@ -151,9 +157,37 @@ check "killed between two images" in_job kill 'renameat2 .b.vitrine-load b' snap
 check "they were one old and one new" test "$(has "$a" "$b")" = mixed
 check "the next start completes the load" eval "after_crash '$a' '$b' && [ \$how = completed ]"
 
+# ---- what is on the disk before what: a loss of power must not find it otherwise
+# in_order PATTERN...: are there calls like these in the log, each after the one before?
+in_order() {
+	local p at=0 n
+	for p; do
+		n=$(awk -v from=$at -v p="$p" 'NR > from && $0 ~ p { print NR; exit }' "$log")
+		[ -n "$n" ] || { note "no $p after line $at of: $(cat "$log")"; return 1; }
+		at=$n
+	done
+}
+options "$a" "$b"; fill 1 "$a" "$b"; : >"$tap_dir/ready"
+"$at" kill 0 "$log" "$vm" --name d --foreground --ready-fd 3 "${opts[@]}" 3>"$tap_dir/ready" >"$tap_dir/said" 2>&1 &
+at_pid=$!
+wait_for 20 test -s "$tap_dir/ready" && qmp_open d
+check "a snapshot, watched" test "$(job snapshot-save watched)" = ok
+first_sync=$(grep -n ^fsync "$log" | head -n 1 | cut -d: -f1) last_copy=$(grep -nE '^[^f].*/disk[01] $' "$log" | tail -n 1 | cut -d: -f1)
+check "nothing is synced before everything is copied, and the guest runs again" test "${first_sync:-0}" -gt "${last_copy:-0}"
+for f in manifest.json state console memory disk0 disk1; do
+	check "$f is synced before the snapshot gets its name" in_order "fsync .*/.new-[^/]*/$f" 'renameat.* .new-' 'fsync .*/snapshots $'
+done
+: >"$log"; fill 2 "$a" "$b"
+check "a load, watched" test "$(job snapshot-load watched)-$(has "$a" "$b")" = ok-1
+check "images, then the mark, then their names, then no mark" in_order 'fsync .*/.b.vitrine-load' 'fsync .*/.load.new' \
+	'renameat.* .load.new .load' 'fsync .*/snapshots' 'renameat2 .a' 'fsync .*/disks' 'renameat2 .b' 'fsync .*/other' 'unlinkat .load'
+check "a deletion, watched" test "$(job snapshot-delete watched)" = ok
+check "its name goes for good before its files" in_order 'renameat.* .del-' 'fsync .*/snapshots' 'unlinkat manifest.json'
+quit; wait "$at_pid"
+
 # ---- deleted
 in_list() { qmp snapshot-list | jq -c '[.return[] | .name + .problem]'; }
-for point in 'renameat one_? .del' 'fsync .*/snapshots' 'unlinkat memory' 'unlinkat manifest' 'unlinkat .del-'; do
+for point in 'renameat one_? .del' 'fsync .*/snapshots' 'unlinkat memory' 'unlinkat .del-'; do
 	pattern=${point/one_\?/2.*}
 	check "killed while it deletes, before: $point" in_job kill "^$pattern" snapshot-delete "$a" "$b"
 	options "$a" "$b"; up "${opts[@]}"
@@ -171,7 +205,7 @@ rm -rf "$snaps"
 check "a snapshot of an image and a block device" snapshot_of "$a" "$dev"
 copy=$(echo "$snaps"/*/disk1)
 check "the device's copy is as long, and has holes" eval 'cmp -s "$copy" "$tap_dir/device1" && [ $(du -k "$copy" | cut -f1) -lt 128 ]'
-every_point "a block device" "$((mark_at - 5))" "2 refused 1" "$a" "$dev"
+every_point "a block device" . "2 refused 1" "$a" "$dev"
 check "a device that fails in the middle" in_job fail "fallocate $dev" snapshot-load "$a" "$dev"
 check "the job says so" grep -q "disk1: $dev is written only in part: Input/output error" <<<"$said"
 check "the VM stands still" status_is io-error

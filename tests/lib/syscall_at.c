@@ -167,14 +167,18 @@ static pid_t begin(char **argv)
 int main(int argc, char **argv)
 {
 	int status, last = 1;
-	FILE *log;
+	unsigned long n;
 	pid_t first, pid;
+	FILE *log;
+	char *end;
 
-	if (argc < 5 || (strcmp(argv[1], "kill") && strcmp(argv[1], "fail"))) {
+	n = argc < 5 ? 0 : strtoul(argv[2], &end, 10);
+	if (argc < 5 || !*argv[2] || *end || (strcmp(argv[1], "kill") && strcmp(argv[1], "fail"))) {
 		fprintf(stderr, "usage: syscall_at kill|fail N LOG PROGRAM [ARGUMENT...]\n");
 		return 1;
 	}
-	log = fopen(argv[3], "we");
+	unlink(argv[3]);
+	log = fopen(argv[3], "ae"); /* a script may empty it meanwhile */
 	if (!log)
 		die(argv[3]);
 	first = begin(argv + 4);
@@ -193,7 +197,7 @@ int main(int argc, char **argv)
 		seen(pid);
 		sig = WSTOPSIG(status);
 		if (status >> 16 == PTRACE_EVENT_SECCOMP)
-			at_call(log, pid, !strcmp(argv[1], "fail"), strtoul(argv[2], NULL, 10));
+			at_call(log, pid, !strcmp(argv[1], "fail"), n);
 		if (status >> 16)
 			sig = 0; /* a stop of the tracing, not a signal */
 		ptrace(PTRACE_CONT, pid, NULL, (void *)(intptr_t)sig);
