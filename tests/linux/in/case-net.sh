@@ -15,12 +15,16 @@ dd if=/dev/urandom of="$www/ten" bs=1M count=10 2>/dev/null
 dd if=/dev/urandom of="$www/one" bs=1M count=1 2>/dev/null
 # What the guest reaches at 10.0.2.2: a web server, and one that takes files.
 busybox httpd -f -p 127.0.0.1:8080 -h "$www" & disown
+# Over IPv6 without wget: busybox's crashes at an IPv6 address.
+socat -t 60 "TCP6-LISTEN:8082,bind=[::1],fork,reuseaddr" "SYSTEM:cat $www/one" & disown
 socat -u "TCP-LISTEN:8081,bind=127.0.0.1,fork,reuseaddr" "SYSTEM:cat >$tap_dir/up.new; mv $tap_dir/up.new $tap_dir/up" &
 disown
 up cloud/vmlinux 2 --net user,forward=tcp:2222:22,forward=udp:5353:53 || finish
 qmp_open l
 
 check "an address by DHCP" asks 'until ip -4 addr show eth0 | grep -q inet; do usleep 100000; done; ip -4 addr show eth0' "inet 10.0.2.15/24"
+check "and one by the router, over IPv6" asks 'until ip -6 addr show eth0 | grep -q fd76; do usleep 100000; done; ip -6 addr show eth0' "fd76:6974:726e:"
+known() { network '.guest | length == 2 and .[0] == "10.0.2.15" and (.[1] | startswith("fd76:6974:726e:"))'; }
 check "the MTU that the card names" asks 'cat /sys/class/net/eth0/mtu' "65520"
 check "no warning of the driver" asks "dmesg -r | grep -E '^<[0-4]>.*(virtio_net|eth0)'; echo warned=\$?." "warned=1."
 check "the router answers" asks 'echo pongs=$(ping -c 2 -W 5 10.0.2.2 | grep -c ttl=).' "pongs=2."
@@ -36,6 +40,9 @@ give() { # give FILE NAME: and back
 	check "$2" wait_for 150 has_sum "$tap_dir/up" "$(sum "$www/$1")"
 	note "from the guest: $(mib $(($(now) - t)) "$1")"
 }
+check "over IPv6 it reaches the host's ::1" asks 'nc fd76:6974:726e::2 8082 </dev/null | md5sum' "$(sum "$www/one")" hvc0 150
+check "both addresses are known" wait_for 10 known
+check "what cannot be reached over IPv6 is said at once" asks 'nc 2001:db8::1 80 </dev/null' "Network is unreachable" hvc0 60
 fetch ten "ten MiB to the guest, all there"
 give ten "ten MiB from the guest, all there"
 check "both are counted" network '.received.bytes > 10000000 and .sent.bytes > 10000000 and .received.dropped == 0'
