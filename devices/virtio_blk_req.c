@@ -35,6 +35,8 @@ static void refuse(struct blk *b, unsigned kind, uint8_t status)
 static int map(struct blk *b, struct blk_req *r, const struct virtq_seg *seg, unsigned n,
 	uint32_t skip, uint32_t len, bool write)
 {
+	struct vmc_mem_window w = { .size = 0 };
+
 	r->io.niov = 0;
 	for (unsigned i = 0; i < n && len; i++) {
 		uint32_t part = seg[i].len;
@@ -47,7 +49,7 @@ static int map(struct blk *b, struct blk_req *r, const struct virtq_seg *seg, un
 		part -= skip;
 		if (part > len)
 			part = len;
-		p = vmc_mem_ptr(b->v.vm, seg[i].gpa + skip, part, write);
+		p = vmc_mem_ptr_near(b->v.vm, &w, seg[i].gpa + skip, part, write);
 		if (!p)
 			return virtq_break(&b->v.vq[0], "queue 0: a buffer left memory");
 		r->iov[r->io.niov++] = (struct iovec){ p, part };

@@ -134,7 +134,8 @@ int virtq_enable(struct virtq *q)
 	return 0;
 }
 
-static int add_segment(struct virtq *q, struct virtq_chain *c, const struct vq_desc *d)
+static int add_segment(
+	struct virtq *q, struct virtq_chain *c, const struct vq_desc *d, struct vmc_mem_window *w)
 {
 	bool in = d->flags & DESC_WRITE;
 	uint32_t *total = in ? &c->in_len : &c->out_len;
@@ -146,7 +147,7 @@ static int add_segment(struct virtq *q, struct virtq_chain *c, const struct vq_d
 		return 0; /* allowed, and nothing in it to keep */
 	if ((uint64_t)*total + d->len > UINT32_MAX)
 		return virtq_break(q, "queue %u: chain of more than 4 GiB", q->index);
-	if (!vmc_mem_ptr(q->vm, d->addr, d->len, in))
+	if (!vmc_mem_ptr_near(q->vm, w, d->addr, d->len, in))
 		return virtq_break(q, "queue %u: %u bytes at %#llx are not %smemory", q->index,
 			d->len, (unsigned long long)d->addr, in ? "writable " : "");
 	c->seg[c->nout + c->nin] = (struct virtq_seg){ d->addr, d->len };
@@ -181,8 +182,10 @@ static int walk(struct virtq *q, uint16_t head, struct virtq_chain *c)
 {
 	uint64_t table = q->desc;
 	uint32_t entries = q->size, i = head, seen = 0;
+	struct vmc_mem_window w = { .size = 0 };
 	bool nested = false;
 	struct vq_desc d;
+	const void *at;
 	int rc;
 
 	c->head = head;
@@ -192,8 +195,10 @@ static int walk(struct virtq *q, uint16_t head, struct virtq_chain *c)
 		if (i >= entries)
 			return virtq_break(
 				q, "queue %u: descriptor %u of %u", q->index, i, entries);
-		if (vmc_mem_read(q->vm, table + (uint64_t)i * sizeof(d), &d, sizeof(d)) < 0)
+		at = vmc_mem_ptr_near(q->vm, &w, table + (uint64_t)i * sizeof(d), sizeof(d), false);
+		if (!at)
 			return virtq_break(q, "queue %u: descriptor table left memory", q->index);
+		memcpy(&d, at, sizeof(d)); /* once: the guest may change it */
 		if (d.flags & DESC_INDIRECT) {
 			rc = check_indirect(q, &d, nested);
 			if (rc < 0)
@@ -207,7 +212,7 @@ static int walk(struct virtq *q, uint16_t head, struct virtq_chain *c)
 		if (seen++ >= q->size)
 			return virtq_break(
 				q, "queue %u: chain longer than the queue (a loop?)", q->index);
-		rc = add_segment(q, c, &d);
+		rc = add_segment(q, c, &d, &w);
 		if (rc < 0)
 			return rc;
 		if (!(d.flags & DESC_NEXT))

@@ -43,7 +43,7 @@ struct metric {
 static struct metric metrics[MAX_METRICS];
 static int nmetrics;
 static char work[160], disk_path[200], build[4096], kernel[4096], initrd[4096], vcpus[8];
-static bool do_idle, do_console, do_disk, do_net;
+static bool do_boot, do_idle, do_console, do_disk, do_net;
 
 struct guest {
 	int vmm;
@@ -109,13 +109,13 @@ static const char *const kinds[] = { "exits", "io_exits", "mmio_exits", "halt_ex
 enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
 
 struct counts {
-	double at_ms, kind[KINDS], cpu_ms, rss_mib;
+	double at_ms, kind[KINDS], cpu_ms, own_ms, rss_mib; /* own: CPU outside of guest mode */
 };
 
 static void count(const struct guest *g, struct counts *c)
 {
 	char path[64], text[1024] = "", *p;
-	unsigned long user = 0, sys = 0;
+	double user = 0, sys = 0, guest = 0, tick = 1e3 / (double)sysconf(_SC_CLK_TCK);
 	long rss = 0;
 	FILE *f;
 
@@ -125,12 +125,20 @@ static void count(const struct guest *g, struct counts *c)
 	snprintf(path, sizeof(path), "/proc/%d/stat", g->pid);
 	f = fopen(path, "re");
 	p = f && fgets(text, sizeof(text), f) ? strrchr(text, ')') : NULL;
-	if (p)
-		sscanf(p, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %*d %*d %*d %*d %*d %*d %*u %*u %ld",
-			&user, &sys, &rss);
+	for (int field = 3; p && (p = strchr(p + 1, ' ')); field++) { /* proc(5) */
+		if (field == 14)
+			user = strtod(p, NULL);
+		else if (field == 15)
+			sys = strtod(p, NULL);
+		else if (field == 24)
+			rss = strtol(p, NULL, 10);
+		else if (field == 43)
+			guest = strtod(p, NULL);
+	}
 	if (f)
 		fclose(f);
-	c->cpu_ms = (double)(user + sys) * 1e3 / (double)sysconf(_SC_CLK_TCK);
+	c->cpu_ms = (user + sys) * tick;
+	c->own_ms = (user + sys - guest) * tick;
 	c->rss_mib = (double)rss * (double)sysconf(_SC_PAGESIZE) / MIB;
 }
 
@@ -342,9 +350,12 @@ static bool boot(struct guest *g, int vmm)
 	if (await(g, g->hvc, "@ready") < 0)
 		return false;
 	count(g, &at_ready);
+	if (!do_boot)
+		return true;
 	record(g, "ms", false, at_init.at_ms - g->start_ms, "time to init");
 	record(g, "", false, at_init.kind[0], "exits to init");
 	record(g, "ms", false, at_init.cpu_ms, "CPU to init");
+	record(g, "ms", false, at_init.own_ms, "CPU to init, not in guest mode");
 	record(g, "ms", false, at_modules.at_ms - go, "drivers: time");
 	record(g, "", false, at_ready.kind[0] - at_init.kind[0], "drivers: exits in all");
 	record(g, "MiB", false, at_ready.rss_mib, "resident when ready");
@@ -560,6 +571,7 @@ int main(int argc, char **argv)
 	snprintf(initrd, sizeof(initrd), "%s", argv[3]);
 	snprintf(vcpus, sizeof(vcpus), "%s", argv[4]);
 	for (int i = 6; i < argc; i++) {
+		do_boot |= !strcmp(argv[i], "boot");
 		do_idle |= !strcmp(argv[i], "idle");
 		do_console |= !strcmp(argv[i], "console");
 		do_disk |= !strcmp(argv[i], "disk");

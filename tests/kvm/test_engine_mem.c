@@ -104,6 +104,7 @@ static void read_only(void)
 {
 	struct vmc_vm *vm = guest_vm(true, 1, 16);
 	uint8_t *rom = pages(1);
+	struct vmc_mem_window w = { .size = 0 };
 	uint8_t b = 0x99;
 	int slot;
 
@@ -124,6 +125,11 @@ static void read_only(void)
 		"it stays read-only when dirty tracking comes and goes");
 	refused(vm, vmc_mem_write(vm, ROM, &b, 1), -EROFS, "read-only", "vmc_mem_write() there");
 	tap_ok(!vmc_mem_ptr(vm, ROM, 1, true) && vmc_mem_ptr(vm, ROM, 1, false) == rom, "nor is there a pointer to write");
+	tap_ok(vmc_mem_ptr_near(vm, &w, DATA, 8, true) == vmc_mem_ptr(vm, DATA, 8, true) &&
+		vmc_mem_ptr_near(vm, &w, ROM + 1, PAGE - 1, false) == rom + 1 && !vmc_mem_ptr_near(vm, &w, ROM, 1, true) &&
+		!vmc_mem_ptr_near(vm, &w, ROM + 1, PAGE, false) && !vmc_mem_ptr_near(vm, &w, ROM - 1, 1, false) &&
+		!vmc_mem_ptr_near(vm, &w, UINT64_MAX, 2, false) && vmc_mem_ptr_near(vm, &w, DATA, 8, true),
+		"one address after another, in this region and that, is looked up as each by itself");
 	rom[0] = 0x66;
 	tap_ok(guest_goes_on(vm, DATA) && guest_u64(vm, DATA + 8) == 0x66, "the host may fill it");
 	tap_ok(vmc_mem_remove(vm, (uint32_t)slot) == 0 && guest_goes_on(vm, DATA) && guest_u64(vm, DATA + 8) == 0xff,

@@ -128,6 +128,16 @@ void *vmc_mem_ptr(const struct vmc_vm *vm, uint64_t gpa, uint64_t len, bool writ
 	return NULL;
 }
 
+bool vmc_mem_window_at(const struct vmc_vm *vm, struct vmc_mem_window *w, uint64_t gpa)
+{
+	*w = (struct vmc_mem_window){ .size = 0 };
+	if (gpa < vm->ram_size)
+		*w = (struct vmc_mem_window){ .size = vm->ram_size, .hva = vm->ram, .writable = true };
+	else if (gpa >= FAKE_ROM && gpa < FAKE_ROM + FAKE_ROM_SIZE)
+		*w = (struct vmc_mem_window){ .gpa = FAKE_ROM, .size = FAKE_ROM_SIZE, .hva = vm->rom };
+	return w->size > 0;
+}
+
 int vmc_mem_read(const struct vmc_vm *vm, uint64_t gpa, void *buf, size_t len)
 {
 	const void *p = vmc_mem_ptr(vm, gpa, len, false);

@@ -6,7 +6,7 @@
 #                            Status 2: cannot; 3: no kernel package
 #   l1_run SECONDS SCRIPT [ARGUMENT...]
 #                            runs a bash script of the source tree in there: its output, its exit status.
-#                            124: not done in time, or no sign of life for two minutes; 125: the VM ended before the script
+#                            124: not done in time, or no sign of life (VITRINE_L1_QUIET s); 125: the VM ended before the script
 #   l1_shell                 a shell in there
 l1_here=$src/tests/linux
 l1_console=$build/linux/console.log # what its kernel says
@@ -147,7 +147,7 @@ l1_run() {
 	read -r -u "$out" pid
 	# It says every few seconds that it lives; the status comes back as the script's last line.
 	while :; do
-		IFS= read -r -t 120 -u "$out" line; rc=$?
+		IFS= read -r -t "${VITRINE_L1_QUIET:-120}" -u "$out" line; rc=$?
 		if [ "$rc" -gt 128 ]; then quiet=1; break; fi
 		[ "$rc" -eq 0 ] || break
 		line=${line%$'\r'}
@@ -161,7 +161,7 @@ l1_run() {
 	[ "$rc" -eq 1 ] || kill -KILL "$pid" 2>/dev/null
 	exec {out}<&-
 	[ -n "$status" ] && return "$status"
-	if [ "$quiet" -eq 1 ]; then echo "# l1: no sign of life for two minutes"
+	if [ "$quiet" -eq 1 ]; then echo "# l1: no sign of life for ${VITRINE_L1_QUIET:-120} s"
 	elif [ "$rc" -eq 0 ]; then echo "# l1: not done after $limit s"
 	else echo "# l1: the VM ended before the script did"; grep -v "TCG doesn't support" "$l1_work/qemu" | sed 's/^/# /'
 	fi

@@ -334,6 +334,21 @@ void *vmc_mem_ptr(const struct vmc_vm *cvm, uint64_t gpa, uint64_t len, bool wri
 	return hva;
 }
 
+bool vmc_mem_window_at(const struct vmc_vm *cvm, struct vmc_mem_window *w, uint64_t gpa)
+{
+	struct vmc_vm *vm = (struct vmc_vm *)cvm;
+	const struct region *r;
+
+	*w = (struct vmc_mem_window){ .size = 0 };
+	pthread_rwlock_rdlock(&vm->mem_lock);
+	r = mem_find_locked(vm, gpa);
+	if (r)
+		*w = (struct vmc_mem_window){ .gpa = r->pub.gpa, .size = r->pub.size, .hva = r->pub.hva,
+			.writable = !(r->pub.flags & VMC_MEM_READ_ONLY) };
+	pthread_rwlock_unlock(&vm->mem_lock);
+	return r != NULL;
+}
+
 void mem_mark_locked(struct region *r, uint64_t offset, uint64_t len)
 {
 	if (!r->marks || !len)

@@ -51,6 +51,24 @@ VMC_API int vmc_mem_write(struct vmc_vm *vm, uint64_t gpa, const void *buf, size
  * After writing through it call vmc_mem_mark_dirty(). Any thread.
  */
 VMC_API void *vmc_mem_ptr(const struct vmc_vm *vm, uint64_t gpa, uint64_t len, bool writable);
+/**
+ * vmc_mem_ptr_near() - the same for many addresses one after another, most of them in one region: it is looked up only
+ * when @w (at first all zero) is of another. @w is for one call of a handler on the owner's thread, which alone removes
+ * regions; it may not be kept.
+ */
+struct vmc_mem_window {
+	uint64_t gpa, size; /* the region, size 0: none yet */
+	uint8_t *hva;
+	bool writable;
+};
+VMC_API bool vmc_mem_window_at(const struct vmc_vm *vm, struct vmc_mem_window *w, uint64_t gpa);
+static inline void *vmc_mem_ptr_near(
+	const struct vmc_vm *vm, struct vmc_mem_window *w, uint64_t gpa, uint64_t len, bool writable)
+{
+	if (gpa - w->gpa >= w->size && !vmc_mem_window_at(vm, w, gpa))
+		return NULL;
+	return len <= w->size - (gpa - w->gpa) && (w->writable || !writable) ? w->hva + (gpa - w->gpa) : NULL;
+}
 VMC_API void vmc_mem_mark_dirty(struct vmc_vm *vm, uint64_t gpa, uint64_t len);
 /**
  * vmc_mem_discard() - give pages of RAM back to the host, for a guest that has said that it does not need what is
