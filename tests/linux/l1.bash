@@ -20,7 +20,7 @@ l1_cleanup() { [ -z "$l1_work" ] || rm -rf "$l1_work"; }
 
 # ---- the disk with the programs. Everything keeps its path, so that they find what they were built to look for.
 l1_tools=(bash socat jq tmux date stat timeout grep sed sort head tail cut tr wc cat cmp od seq sleep mktemp mkfifo
-	readlink pgrep kill find xargs awk cp dd env md5sum diff truncate)
+	readlink pgrep kill find xargs awk cp dd env md5sum diff truncate e2fsck)
 l1_install() { mkdir -p "$l1_root$(dirname "$2")" && cp -L "$1" "$l1_root$2"; }
 l1_libraries() { ldd "$@" 2>/dev/null | grep -o '/[^ ):]*\.so[^ ):]*' | sort -u; }
 l1_fill() {
@@ -43,7 +43,7 @@ l1_fill() {
 	for f in /usr/lib/locale/C.utf8 /{usr/share,usr/lib,lib}/terminfo/{x/xterm-256color,t/tmux-256color,s/screen-256color,l/linux,v/vt100,d/dumb}; do
 		[ -e "$f" ] && { mkdir -p "$l1_root$(dirname "$f")" && cp -rL "$f" "$l1_root$f" || return 1; }
 	done
-	for f in virt/lib/irqbypass arch/x86/kvm/kvm arch/x86/kvm/kvm-amd drivers/acpi/button \
+	for f in virt/lib/irqbypass arch/x86/kvm/kvm arch/x86/kvm/kvm-amd drivers/acpi/button drivers/block/loop \
 		drivers/vhost/{vhost_iotlb,vhost,vhost_vsock} net/vmw_vsock/{vsock,vmw_vsock_virtio_transport_common}; do
 		if [ -f "$l1_kernel/modules/$f.ko" ]; then cp "$l1_kernel/modules/$f.ko" "$l1_root/lib/modules/"; fi
 	done
