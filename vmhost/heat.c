@@ -27,7 +27,7 @@ struct heat {
 	struct vmc_dirty_view *view; /* NULL: the log is off until next_us */
 	uint64_t last_us;	     /* what a take tells was written since */
 	uint64_t next_us;	     /* no take, or no log, before */
-	uint64_t wait_us;	     /* a running mean, so that one look that was disturbed counts for less */
+	uint64_t want_us;	     /* the last look was worth waiting so long after it */
 };
 
 static uint64_t now_us(void)
@@ -106,22 +106,23 @@ bool heat_is_due(struct heat *heat)
 	return false;
 }
 
-/* A look that began at @began is over. */
+/* A look that began at @began is over. One that was dear only because it was disturbed has no cheap neighbours made to
+ * wait: the cheaper of two counts. */
 static void pace(struct heat *heat, uint64_t began)
 {
 	struct vmc_dirty_stats st;
-	uint64_t wait, guests;
+	uint64_t want, guests, wait;
 
 	vmc_dirty_stats(heat->vm, &st);
-	wait = (now_us() - began) * OUR_SHARE;
+	want = (now_us() - began) * OUR_SHARE;
 	guests = st.protect_us * GUEST_FACTOR * GUEST_SHARE;
-	wait = wait > guests ? wait : guests;
-	if (heat->wait_us)
-		wait = (heat->wait_us + wait) / 2;
-	heat->wait_us = wait < LONGEST_US ? wait : LONGEST_US;
+	want = want > guests ? want : guests;
+	wait = want < heat->want_us ? want : heat->want_us;
+	wait = wait < LONGEST_US ? wait : LONGEST_US;
+	heat->want_us = want;
 	heat->last_us = began;
-	heat->next_us = began + heat->wait_us;
-	if (heat->wait_us <= OFF_US)
+	heat->next_us = began + wait;
+	if (wait <= OFF_US)
 		return;
 	vmc_dirty_close(heat->view);
 	heat->view = NULL;

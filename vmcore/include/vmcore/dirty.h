@@ -38,7 +38,7 @@ VMC_API int64_t vmc_dirty_take(struct vmc_vm *vm, struct vmc_dirty_view *view, v
 struct vmc_dirty_stats {
 	uint64_t harvests;   /* since the log went on */
 	uint64_t harvest_us; /* the last one's cost */
-	uint64_t protect_us; /* of it, what KVM took to write-protect what it found: grows with what the guest will pay */
+	uint64_t protect_us; /* of it, CPU time of KVM for write-protecting what it found: grows with what the guest will pay */
 	uint64_t pages;	     /* found by the last one */
 	bool ring, manual;   /* how: dirty ring; manual protect */
 };
