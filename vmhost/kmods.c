@@ -240,9 +240,7 @@ static void keep_symbols(struct kmods *m, struct module *to)
 		if (!from->looked || !same_module(from, to))
 			continue;
 		*to = *from;
-		from->syms = NULL;
-		from->names = NULL;
-		from->kept = 0;
+		memset(from, 0, sizeof(*from)); /* taken: a list that goes round has it again */
 		return;
 	}
 }

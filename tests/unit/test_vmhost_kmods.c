@@ -106,6 +106,11 @@ static void lists(void **state)
 		assert_true(kmods_count(m) >= 2);
 		assert_true(kmods_count(m) <= 1024);
 		expect(m, km_text(&km, 0), "m0_first [mod0]");
+		/* every one of them is looked at; one that comes twice has its symbols once */
+		assert_int_equal(kmods_lookup(m, &src, "m9_no"), 0);
+		kmods_refresh(m, &src);
+		assert_int_equal(kmods_lookup(m, &src, "m9_no"), 0);
+		assert_int_equal(kmods_lookup(m, &src, "m1_second"), km_text(&km, 1) + 0x100);
 	}
 	kmods_free(m);
 }
