@@ -51,7 +51,7 @@ try_new() {
 	wait_for 10 unlisted formed
 	keys n; see 'A new VM'; keys Tab Tab Tab Tab; T send-keys -t "=t:" -l /none/such; keys Enter
 	expect "new: what is wrong is said" 'disk /none/such: there is no such file'
-	keys n; expect "new: and what was typed is still there" '/none/such'
+	keys n; see 'A new VM'; expect "new: and what was typed is still there" '/none/such'
 	keys Escape; gone 'A new VM'
 }
 try_pause() {
