@@ -139,7 +139,8 @@ static void moves(struct card *c)
 
 int main(void)
 {
-	struct card *c = calloc(1, sizeof(*c));
+	static struct card card;
+	struct card *c = &card;
 	const char *why;
 	char err[256];
 	uint8_t mac[6];

@@ -503,7 +503,8 @@ static bool open_all(struct card *c, uint16_t port)
 
 int main(void)
 {
-	struct card *c = calloc(1, sizeof(*c));
+	static struct card card;
+	struct card *c = &card;
 	uint16_t port;
 	int s1, s2;
 	bool resolver = own_resolver();

@@ -199,7 +199,8 @@ static uint16_t free_port(void)
 
 int main(void)
 {
-	struct six *s = calloc(1, sizeof(*s));
+	static struct six six;
+	struct six *s = &six;
 	uint8_t echo[40] = { ICMP6_ECHO_REQUEST };
 	uint16_t port = free_port();
 	char fwd[64];

@@ -131,7 +131,8 @@ static void test_rate(void **state)
 		}
 		assert_in_range(len, 1, 1000);
 		total += len;
-		assert_in_range(total, 1, 1000 * ((now_ms() - start_ms) / 100 + 1));
+		/* libevent's clock is the kernel's coarse one: a timer may come a tick early */
+		assert_in_range(total, 1, 1000 * ((now_ms() - start_ms + 10) / 100 + 1));
 		/* a reset brings no new budget */
 		vdrv_set_status(&r.d, 0);
 		start(&r);
