@@ -348,7 +348,7 @@ static int start(struct slirpd *d, const struct net_spec *spec, struct net_news 
 	SlirpConfig cfg = {
 		.version = SLIRP_CONFIG_VERSION_MAX,
 		.if_mtu = NET_MTU_USER,
-		.if_mru = NET_MTU_USER,
+		.if_mru = NET_MRU_USER,
 	};
 
 	ports_config(&d->ports, spec, &cfg);

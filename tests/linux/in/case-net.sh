@@ -25,7 +25,7 @@ qmp_open l
 check "an address by DHCP" asks 'until ip -4 addr show eth0 | grep -q inet; do usleep 100000; done; ip -4 addr show eth0' "inet 10.0.2.15/24"
 check "and one by the router, over IPv6" asks 'until ip -6 addr show eth0 | grep -q fd76; do usleep 100000; done; ip -6 addr show eth0' "fd76:6974:726e:"
 known() { network '.guest | length == 2 and .[0] == "10.0.2.15" and (.[1] | startswith("fd76:6974:726e:"))'; }
-check "the MTU that the card names" asks 'cat /sys/class/net/eth0/mtu' "65520"
+check "the MTU that the card names" asks 'cat /sys/class/net/eth0/mtu' "16384"
 check "no warning of the driver" asks "dmesg -r | grep -E '^<[0-4]>.*(virtio_net|eth0)'; echo warned=\$?." "warned=1."
 check "the router answers" asks 'echo pongs=$(ping -c 2 -W 5 10.0.2.2 | grep -c ttl=).' "pongs=2."
 
