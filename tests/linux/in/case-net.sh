@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # case-net.sh - a stock Debian kernel on user networking: an address, ten MiB each way, a port forwarded, a
 # network process that is killed, a pause, a snapshot.
-# limit: 500
+# limit: 1000
 . "$(dirname "$0")/lib.bash"
 
 network() { qmp x-network | jq -e ".return[0] | $1" >/dev/null; }
@@ -31,13 +31,13 @@ check "the router answers" asks 'echo pongs=$(ping -c 2 -W 5 10.0.2.2 | grep -c 
 
 fetch() { # fetch FILE NAME: to the guest
 	local t; t=$(now)
-	check "$2" asks "rm -f /tmp/$1; wget -q -O /tmp/$1 http://10.0.2.2:8080/$1; md5sum /tmp/$1" "$(sum "$www/$1")" hvc0 150 &&
+	check "$2" asks "rm -f /tmp/$1; wget -q -O /tmp/$1 http://10.0.2.2:8080/$1; md5sum /tmp/$1" "$(sum "$www/$1")" hvc0 300 &&
 		note "to the guest: $(mib $(($(now) - t)) "$1")"
 }
 give() { # give FILE NAME: and back
 	local t; t=$(now); rm -f "$tap_dir/up"
 	vitrine send -q l "nc 10.0.2.2 8081 </tmp/$1"
-	check "$2" wait_for 150 has_sum "$tap_dir/up" "$(sum "$www/$1")"
+	check "$2" wait_for 400 has_sum "$tap_dir/up" "$(sum "$www/$1")"
 	note "from the guest: $(mib $(($(now) - t)) "$1")"
 }
 check "over IPv6 it reaches the host's ::1" asks 'nc fd76:6974:726e::2 8082 </dev/null | md5sum' "$(sum "$www/one")" hvc0 150
