@@ -1,11 +1,11 @@
 /* heat.c - see heat.h. Main thread. */
 #include "vmhost/heat.h"
+#include "vmhost/host.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <vmcore/vmcore.h>
 
 #define MAX_REGIONS 64
@@ -30,14 +30,6 @@ struct heat {
 	uint64_t want_us;	     /* the last look was worth waiting so long after it */
 };
 
-static uint64_t now_us(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
-
 int heat_new(struct vmc_vm *vm, const char *name, struct heat **out)
 {
 	struct heat *heat = calloc(1, sizeof(*heat));
@@ -52,7 +44,7 @@ int heat_new(struct vmc_vm *vm, const char *name, struct heat **out)
 		free(heat);
 		return rc;
 	}
-	heat->last_us = now_us();
+	heat->last_us = host_now_us();
 	*out = heat;
 	return 0;
 }
@@ -93,7 +85,7 @@ void heat_grid_free(struct heat_grid *g)
 
 bool heat_is_due(struct heat *heat)
 {
-	uint64_t now = now_us();
+	uint64_t now = host_now_us();
 
 	if (now < heat->next_us)
 		return false;
@@ -101,7 +93,7 @@ bool heat_is_due(struct heat *heat)
 		return true;
 	if (vmc_dirty_open(heat->vm, heat->name, &heat->view) < 0)
 		return true; /* the take says why */
-	heat->last_us = now_us();
+	heat->last_us = host_now_us();
 	heat->next_us = heat->last_us + WINDOW_US;
 	return false;
 }
@@ -114,7 +106,7 @@ static void pace(struct heat *heat, uint64_t began)
 	uint64_t want, guests, wait;
 
 	vmc_dirty_stats(heat->vm, &st);
-	want = (now_us() - began) * OUR_SHARE;
+	want = (host_now_us() - began) * OUR_SHARE;
 	guests = st.protect_us * GUEST_FACTOR * GUEST_SHARE;
 	want = want > guests ? want : guests;
 	wait = want < heat->want_us ? want : heat->want_us;
@@ -236,7 +228,7 @@ static json_t *show(
 json_t *heat_take(struct heat *heat, uint64_t start, uint64_t size, uint32_t cells, bool paced,
 	char *err, size_t err_size)
 {
-	uint64_t began = now_us(), interval = began - heat->last_us, end;
+	uint64_t began = host_now_us(), interval = began - heat->last_us, end;
 	struct heat_grid grid;
 	json_t *v = NULL;
 	int64_t dirty;
@@ -260,7 +252,7 @@ json_t *heat_take(struct heat *heat, uint64_t start, uint64_t size, uint32_t cel
 	if (dirty < 0) {
 		snprintf(err, err_size, "%s", vmc_error(heat->vm));
 	} else {
-		v = show(&grid, dirty, interval, now_us() - began);
+		v = show(&grid, dirty, interval, host_now_us() - began);
 		if (paced)
 			pace(heat, began);
 		else

@@ -120,12 +120,9 @@ void fake_dirty_clear(struct vmc_vm *vm)
 
 void *vmc_mem_ptr(const struct vmc_vm *vm, uint64_t gpa, uint64_t len, bool writable)
 {
-	if (gpa < vm->ram_size && len <= vm->ram_size - gpa)
-		return vm->ram + gpa;
-	if (gpa >= FAKE_ROM && gpa < FAKE_ROM + FAKE_ROM_SIZE &&
-		len <= FAKE_ROM + FAKE_ROM_SIZE - gpa && !writable)
-		return vm->rom + (gpa - FAKE_ROM);
-	return NULL;
+	struct vmc_mem_window w = { .size = 0 };
+
+	return vmc_mem_ptr_near(vm, &w, gpa, len, writable);
 }
 
 bool vmc_mem_window_at(const struct vmc_vm *vm, struct vmc_mem_window *w, uint64_t gpa)

@@ -319,19 +319,11 @@ int vmc_mem_write(struct vmc_vm *vm, uint64_t gpa, const void *buf, size_t len)
 	return copy(vm, gpa, (uint8_t *)buf, len, true);
 }
 
-void *vmc_mem_ptr(const struct vmc_vm *cvm, uint64_t gpa, uint64_t len, bool writable)
+void *vmc_mem_ptr(const struct vmc_vm *vm, uint64_t gpa, uint64_t len, bool writable)
 {
-	struct vmc_vm *vm = (struct vmc_vm *)cvm;
-	const struct region *r;
-	void *hva = NULL;
+	struct vmc_mem_window w = { .size = 0 };
 
-	pthread_rwlock_rdlock(&vm->mem_lock);
-	r = mem_find_locked(vm, gpa);
-	if (r && len <= r->pub.size - (gpa - r->pub.gpa) &&
-		!(writable && (r->pub.flags & VMC_MEM_READ_ONLY)))
-		hva = (uint8_t *)r->pub.hva + (gpa - r->pub.gpa);
-	pthread_rwlock_unlock(&vm->mem_lock);
-	return hva;
+	return vmc_mem_ptr_near(vm, &w, gpa, len, writable);
 }
 
 bool vmc_mem_window_at(const struct vmc_vm *cvm, struct vmc_mem_window *w, uint64_t gpa)
